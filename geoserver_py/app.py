@@ -1,0 +1,135 @@
+"""The ASGI application: one list of operations, and problem JSON for every error."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+import psycopg
+from psycopg_pool import PoolTimeout
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from geoserver_py.metrics import MetricsMiddleware
+from geoserver_py.portal import portal_routes
+from geoserver_py.problems import Problem, problem_response
+from geoserver_py.services import open_services
+from geoserver_py.settings import Settings, load_settings
+from geoserver_py.surface import operations
+
+log = logging.getLogger(__name__)
+
+EXPOSED_HEADERS = ("Content-Crs", "ETag", "Link", "Retry-After", "Server-Timing")
+
+
+def application() -> Starlette:
+    """Build the application from the environment's settings (uvicorn's factory)."""
+    return create_application(load_settings())
+
+
+def create_application(settings: Settings) -> Starlette:
+    """Build the application for these settings; pools open when the server starts it."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_services(settings) as services:
+            app.state.services = services
+            yield
+
+    return Starlette(
+        routes=[*(operation.route() for operation in operations()), *portal_routes()],
+        lifespan=lifespan,
+        middleware=[
+            Middleware(MetricsMiddleware),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=["*"],  # keys travel in headers, so no cookie can be abused
+                allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+                allow_headers=["*"],
+                expose_headers=EXPOSED_HEADERS,
+                max_age=86_400,
+            ),
+        ],
+        exception_handlers={
+            Problem: _problem,
+            HTTPException: _http_exception,
+            psycopg.errors.QueryCanceled: _busy,
+            PoolTimeout: _busy,
+            psycopg.OperationalError: _database_down,
+            Exception: _unexpected,
+        },
+    )
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, Problem):  # Starlette types handlers by the base class
+        raise error
+    return problem_response(error)
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals: no such path, no such method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 404:
+        problem = Problem(
+            404,
+            "not-found",
+            zh=f"没有路径 {request.url.path[:200]}。",
+            en="(no such path; / and /openapi list what there is)",
+        )
+    elif error.status_code == 405:
+        problem = Problem(
+            405,
+            "method-not-allowed",
+            zh=f"此路径不接受 {request.method}。",
+            en="(method not allowed here; see the Allow header)",
+            headers=error.headers,
+        )
+    else:
+        problem = Problem(
+            error.status_code, "http-error", zh="请求无法处理。", en=f"({error.detail})"
+        )
+    return problem_response(problem)
+
+
+async def _busy(_request: Request, _error: Exception) -> Response:
+    return problem_response(
+        Problem(
+            503,
+            "busy",
+            zh="服务繁忙或查询超时，请稍后重试，或缩小范围。",
+            en="(busy, or the query ran out of time; retry later or ask for less)",
+            headers={"Retry-After": "2"},
+        )
+    )
+
+
+async def _database_down(_request: Request, error: Exception) -> Response:
+    log.error("database not reachable: %s", error)
+    return problem_response(
+        Problem(
+            503,
+            "database-unavailable",
+            zh="数据库暂不可用，请稍后重试。",
+            en="(the database cannot be reached; retry later)",
+            headers={"Retry-After": "5"},
+        )
+    )
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("unexpected error at %s", request.url.path, exc_info=error)
+    return problem_response(
+        Problem(
+            500,
+            "internal-error",
+            zh="服务内部错误，已记录。",
+            en="(internal error, logged; please report it)",
+        )
+    )

@@ -1,0 +1,72 @@
+"""Alive and ready: what a supervisor and a load balancer ask."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+from psycopg_pool import PoolTimeout
+from starlette.responses import JSONResponse, Response
+
+from geoserver_py import __version__
+from geoserver_py.operations import Call, Operation
+from geoserver_py.problems import Problem
+from layers.definition import Title
+from layers.migrate import head
+
+_READY_TIMEOUT = 2.0
+"""Seconds in which the database must answer."""
+
+
+async def _healthz(_call: Call) -> Response:
+    return JSONResponse({"status": "alive", "version": __version__})
+
+
+async def _readyz(call: Call) -> Response:
+    try:
+        async with asyncio.timeout(_READY_TIMEOUT), call.services.pools.control() as connection:
+            cursor = await connection.execute("SELECT version_num FROM catalog.alembic_version")
+            row = await cursor.fetchone()
+    except (psycopg.Error, PoolTimeout, TimeoutError) as problem:
+        raise Problem(
+            503,
+            "not-ready",
+            zh="数据库没有应答。",
+            en=f"(the database does not answer: {type(problem).__name__})",
+            headers={"Retry-After": "2"},
+        ) from problem
+    if row is None or row[0] != head():
+        raise Problem(
+            503,
+            "not-ready",
+            zh="数据库结构不是最新版本，请运行 geoserver-py db migrate。",
+            en=f"(schema is at {row and row[0]}, this version needs {head()})",
+            headers={"Retry-After": "5"},
+        )
+    return JSONResponse(
+        {
+            "status": "ready",
+            "generation": call.services.catalogue.generation,
+            "gazetteer": call.services.gazetteer.ready,
+        }
+    )
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/healthz",
+        operation_id="getHealth",
+        summary=Title("进程存活", "Is the process alive"),
+        tag="operations",
+        handler=_healthz,
+    ),
+    Operation(
+        method="GET",
+        path="/readyz",
+        operation_id="getReadiness",
+        summary=Title("数据库与结构就绪", "Are database and schema ready"),
+        tag="operations",
+        handler=_readyz,
+    ),
+)

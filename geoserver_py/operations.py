@@ -1,0 +1,264 @@
+"""One declaration per HTTP operation; routes, validation and /openapi all derive from it.
+
+A parameter that is not declared is refused (OGC API Features Part 1, requirement
+query-param-unknown), so the document at /openapi is the truth about what is accepted.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from geoserver_py.problems import Problem, invalid_parameter
+from geoserver_py.security import principal_of
+from layers.access import Principal
+from layers.definition import Title
+
+if TYPE_CHECKING:
+    from geoserver_py.services import Services
+
+MAX_VALUE_LENGTH = 4000
+"""Longest value of a query parameter whose schema sets no maxLength of its own, in characters."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of an operation.
+
+    ``schema`` is the JSON Schema that /openapi shows and values are checked against (integer,
+    number, boolean, string with enum/pattern/length, array of these as a comma list).
+    ``parse`` turns the checked value into what the handler wants; its ValueError text, Chinese
+    first, becomes the problem's sentence.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+    description: Title
+    location: Literal["query", "path", "header"] = "query"
+    required: bool = False
+    parse: Callable[[Any], Any] | None = None
+    example: Any = None
+
+    def value_of(self, text: str) -> Any:
+        """Check and convert one raw value; raises Problem 400 naming the parameter."""
+        value = _checked(self.name, self.schema, text)
+        if self.parse is None:
+            return value
+        try:
+            return self.parse(value)
+        except ValueError as bad:
+            raise invalid_parameter(self.name, zh=str(bad), en=f"got {text[:80]!r}") from bad
+
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI 3.0 Parameter Object."""
+        body: dict[str, Any] = {
+            "name": self.name,
+            "in": self.location,
+            "description": str(self.description),
+            "required": self.required or self.location == "path",
+            "schema": dict(self.schema),
+        }
+        if self.schema.get("type") == "array":
+            body |= {"style": "form", "explode": False}
+        if self.example is not None:
+            body["example"] = self.example
+        return body
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a handler gets: who asks, with which checked arguments, and what it may use."""
+
+    request: Request
+    services: Services
+    principal: Principal
+    arguments: Mapping[str, Any]
+    dynamic: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of parameters that depend on the path, e.g. field filters of a collection."""
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+DynamicParameters = Callable[["Services", Principal, Mapping[str, Any]], Mapping[str, Parameter]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An HTTP operation.
+
+    ``dynamic_parameters`` names further query parameters by path arguments (one per field of a
+    collection); /openapi then lists a concrete path for every collection that the caller sees.
+    ``free_parameters`` are foreign keys accepted and ignored (drop-in interfaces only).
+    ``responses`` maps status codes to (description, {media type: schema}).
+    """
+
+    method: str
+    path: str
+    operation_id: str
+    summary: Title
+    tag: str
+    handler: Handler
+    parameters: tuple[Parameter, ...] = ()
+    dynamic_parameters: DynamicParameters | None = None
+    free_parameters: frozenset[str] = frozenset()
+    request_body: Mapping[str, Any] | None = None
+    responses: Mapping[int, tuple[str, Mapping[str, Any]]] = field(
+        default_factory=lambda: {200: ("成功 Success", {"application/json": {"type": "object"}})}
+    )
+
+    def arguments_of(
+        self, request: Request, services: Services, principal: Principal
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Check path and query of a request; raises Problem 400 for the first thing wrong."""
+        arguments: dict[str, Any] = {}
+        declared = self._by_name
+        for name, text in request.path_params.items():
+            arguments[name] = declared[name].value_of(str(text)) if name in declared else text
+        unknown: dict[str, str] = {}
+        for name, text in request.query_params.multi_items():
+            parameter = declared.get(name)
+            if name in arguments or name in unknown:
+                raise invalid_parameter(
+                    name, zh="只能给出一次。", en="given more than once; give it once"
+                )
+            if parameter is not None and parameter.location == "query":
+                arguments[name] = parameter.value_of(text)
+            elif name not in self.free_parameters:
+                unknown[name] = text
+        dynamic: dict[str, Any] = {}
+        if unknown:
+            further = (
+                self.dynamic_parameters(services, principal, arguments)
+                if self.dynamic_parameters is not None
+                else {}
+            )
+            for name, text in unknown.items():
+                if name not in further:
+                    raise _unknown_parameter(name, [*self._query_names, *further])
+                dynamic[name] = further[name].value_of(text)
+        for parameter in self.parameters:
+            if parameter.name in arguments or parameter.location != "query":
+                continue
+            if parameter.required:
+                raise invalid_parameter(
+                    parameter.name, zh="必须给出。", en="this parameter is required"
+                )
+            arguments[parameter.name] = parameter.schema.get("default")
+        return arguments, dynamic
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Parameter]:
+        return {p.name: p for p in self.parameters}
+
+    @cached_property
+    def _query_names(self) -> list[str]:
+        return [p.name for p in self.parameters if p.location == "query"]
+
+    def route(self) -> Route:
+        """The Starlette route that checks the request and calls the handler."""
+
+        async def endpoint(request: Request) -> Response:
+            services: Services = request.app.state.services
+            principal = principal_of(request, services)
+            arguments, dynamic = self.arguments_of(request, services, principal)
+            return await self.handler(Call(request, services, principal, arguments, dynamic))
+
+        return Route(self.path, endpoint, methods=[self.method], name=self.operation_id)
+
+
+def _unknown_parameter(name: str, accepted: Sequence[str]) -> Problem:
+    return Problem(
+        400,
+        "unknown-parameter",
+        zh=f"未知参数 {name[:80]}。",
+        en=f"(unknown parameter {name[:80]}; see accepted)",
+        parameter=name[:80],
+        accepted=accepted,
+    )
+
+
+def _checked(name: str, schema: Mapping[str, Any], text: str) -> Any:
+    """Convert ``text`` to the schema's type and check it; raises Problem 400."""
+    limit = schema.get("maxLength", MAX_VALUE_LENGTH)
+    if len(text) > limit:
+        raise invalid_parameter(
+            name,
+            zh=f"最长 {limit} 个字符，收到 {len(text)} 个。",
+            en=f"at most {limit} characters, got {len(text)}",
+        )
+    if "\x00" in text:
+        raise invalid_parameter(name, zh="不得含有空字符。", en="must not hold a NUL character")
+    kind = schema.get("type", "string")
+    if kind == "array":
+        return _checked_array(name, schema, text)
+    value: Any = text
+    if kind == "integer":
+        value = _integer(name, schema, text)
+    elif kind == "number":
+        value = _number(name, schema, text)
+    elif kind == "boolean":
+        if text not in ("true", "false"):
+            raise invalid_parameter(
+                name, zh="须为 true 或 false。", en="true or false", accepted=("true", "false")
+            )
+        value = text == "true"
+    elif len(text) < schema.get("minLength", 0):
+        raise invalid_parameter(name, zh="不得为空。", en="must not be empty")
+    if "enum" in schema and value not in schema["enum"]:
+        accepted = [str(entry) for entry in schema["enum"]]
+        raise invalid_parameter(
+            name, zh=f"不接受 {text[:80]!r}。", en="not one of accepted", accepted=accepted
+        )
+    pattern = schema.get("pattern")
+    if kind == "string" and pattern is not None and re.search(pattern, text) is None:
+        raise invalid_parameter(name, zh=f"{text[:80]!r} 的写法不对。", en=f"must match {pattern}")
+    return value
+
+
+def _checked_array(name: str, schema: Mapping[str, Any], text: str) -> list[Any]:
+    values = [_checked(name, schema.get("items", {}), part) for part in text.split(",")]
+    low, high = schema.get("minItems", 0), schema.get("maxItems", math.inf)
+    if not low <= len(values) <= high:
+        raise invalid_parameter(
+            name,
+            zh=f"须有 {low} 至 {high} 个以逗号分隔的值，收到 {len(values)} 个。",
+            en=f"a comma list of {low} to {high} values, got {len(values)}",
+        )
+    return values
+
+
+def _integer(name: str, schema: Mapping[str, Any], text: str) -> int:
+    # 18 digits always fit the bigint that the value will be bound as
+    if re.fullmatch(r"[+-]?[0-9]{1,18}", text) is None:
+        raise invalid_parameter(name, zh=f"须为整数，收到 {text[:80]!r}。", en="an integer")
+    value = int(text)
+    _check_range(name, schema, value)
+    return value
+
+
+def _number(name: str, schema: Mapping[str, Any], text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or "_" in text:
+        raise invalid_parameter(name, zh=f"须为数字，收到 {text[:80]!r}。", en="a finite number")
+    _check_range(name, schema, value)
+    return value
+
+
+def _check_range(name: str, schema: Mapping[str, Any], value: float) -> None:
+    low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+    if not low <= value <= high:
+        raise invalid_parameter(
+            name,
+            zh=f"须在 {low} 与 {high} 之间，收到 {value}。",
+            en=f"between {low} and {high}, got {value}",
+        )

@@ -1,0 +1,89 @@
+"""What a request handler may use: settings, profile, datum registry, pools, live catalogue.
+
+One ``Services`` per worker process, opened and closed with the application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+import psycopg
+
+from etl.datum import DatumRegistry
+from geoserver_py.pools import Pools, open_pools
+from geoserver_py.settings import Settings
+from gazetteer.service import GazetteerService
+from layers.access import Principal
+from layers.catalogue import Catalogue, catalogue_state, load_catalogue_async
+from layers.city import CityProfile, load_city
+from layers.keys import load_principals
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+"""How often a worker looks whether the catalogue moved; bounds how stale an answer may be."""
+
+
+@dataclass
+class Services:
+    """The parts of a running service. ``catalogue`` and ``principals`` are replaced, not changed."""
+
+    settings: Settings
+    profile: CityProfile
+    registry: DatumRegistry
+    pools: Pools
+    gazetteer: GazetteerService
+    catalogue: Catalogue
+    principals: Mapping[str, Principal]
+    """Principals by the hash of their API key."""
+    _state: tuple[int, int] = field(default=(-1, -1), repr=False)
+
+    async def refresh(self) -> bool:
+        """Load catalogue and keys again if either moved; returns whether they had."""
+        async with self.pools.control() as connection:
+            state = await catalogue_state(connection)
+            if state == self._state:
+                return False
+            self.catalogue = await load_catalogue_async(connection)
+            self.principals = await load_principals(connection)
+            self._state = state
+        return True
+
+    async def follow(self) -> None:
+        """Keep catalogue, keys and gazetteer fresh until cancelled; survives a lost database."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                if await self.refresh():
+                    await self.gazetteer.follow(self.catalogue)
+            except psycopg.Error as lost:
+                log.warning("catalogue not refreshed, serving what is known: %s", lost)
+
+
+@contextlib.asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open pools, load the catalogue and the gazetteer, follow changes; close all on exit."""
+    profile = load_city(settings.city)
+    async with open_pools(settings) as pools:
+        services = Services(
+            settings=settings,
+            profile=profile,
+            registry=DatumRegistry.for_profile(profile),
+            pools=pools,
+            gazetteer=GazetteerService(pools.control),
+            catalogue=Catalogue(generation=-1, layers={}),
+            principals={},
+        )
+        await services.refresh()
+        await services.gazetteer.follow(services.catalogue)
+        follower = asyncio.create_task(services.follow(), name="catalogue-follower")
+        try:
+            yield services
+        finally:
+            follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await follower

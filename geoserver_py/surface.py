@@ -1,0 +1,34 @@
+"""The whole HTTP surface: every operation of every skin, in the order routes are tried."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from geoserver_py import (
+    features,
+    gazetteer_routes,
+    grid_routes,
+    health,
+    metrics,
+    ogc,
+    openapi,
+    style_routes,
+    tile_routes,
+)
+from geoserver_py.operations import Operation
+
+
+@cache
+def operations() -> tuple[Operation, ...]:
+    """All operations; later skins never shadow a path of an earlier one."""
+    return (
+        *health.OPERATIONS,
+        *metrics.OPERATIONS,
+        *features.OPERATIONS,
+        *tile_routes.OPERATIONS,
+        *style_routes.OPERATIONS,
+        *gazetteer_routes.OPERATIONS,
+        *grid_routes.OPERATIONS,
+        *openapi.OPERATIONS,
+        *ogc.OPERATIONS,
+    )
