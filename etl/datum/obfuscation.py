@@ -34,7 +34,8 @@ def inside_box(lon: FloatArray, lat: FloatArray) -> NDArray[np.bool_]:
 
 
 def _shift(lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """GCJ-02 minus WGS 84 in degrees, without regard to the box."""
+    """GCJ-02 minus WGS 84 in degrees, without regard to the box; inf counts as NaN."""
+    lon, lat = np.where(np.isfinite(lon), lon, np.nan), np.where(np.isfinite(lat), lat, np.nan)
     x, y = lon - 105.0, lat - 35.0
     root = np.sqrt(np.abs(x))
     wave = (20.0 * np.sin(6.0 * x * np.pi) + 20.0 * np.sin(2.0 * x * np.pi)) * 2.0 / 3.0

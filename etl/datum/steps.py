@@ -404,9 +404,17 @@ class HelmertStep:
     ) -> tuple[FloatArray, FloatArray]:
         """Shift in geocentric space."""
         height = np.zeros_like(x) if z is None else np.where(np.isfinite(z), z, 0.0)
-        direction = "INVERSE" if self.inverse else "FORWARD"
-        out = _pipeline(self.definition).transform(x, y, height, direction=direction)
-        return _finite(out[0], out[1])
+        run = _pipeline(self.definition)
+        if not self.inverse:
+            out = run.transform(x, y, height)
+            return _finite(out[0], out[1])
+        # The height of the other end is not kept, which costs 1-2 mm in plan: correct for it.
+        back = run.transform(x, y, height, direction="INVERSE")
+        bx, by = back[0], back[1]
+        for _ in range(3):
+            again = run.transform(bx, by, height)
+            bx, by = bx + (x - again[0]), by + (y - again[1])
+        return _finite(bx, by)
 
     def inverted(self) -> HelmertStep:
         """The same parameters run backwards."""
