@@ -66,7 +66,8 @@ class Account:
         """Run `command` as this account from `/`, in an environment without libpq's variables.
 
         The caller's folder may be closed to the account, hence `/`; PGDATA, PGPORT and the like
-        of the caller must not steer a private server.
+        of the caller must not steer a private server; Ctrl-C must not cut pg_ctl short, hence a
+        session of its own.
         """
         environment = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
@@ -83,6 +84,7 @@ class Account:
                 capture_output=True,
                 timeout=timeout,
                 check=False,
+                start_new_session=True,
                 user=self.uid,
                 group=self.gid,
                 extra_groups=[],
@@ -96,6 +98,7 @@ class Account:
             capture_output=True,
             timeout=timeout,
             check=False,
+            start_new_session=True,
             umask=0o077,
         )
 

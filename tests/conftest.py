@@ -27,9 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from geoserver_py import cluster as private
 from geoserver_py.cluster import ClusterInfo, ClusterPaths
@@ -80,13 +78,6 @@ def migrated_template(cluster: ClusterInfo, postgis_template: str) -> str:
     return MIGRATED_TEMPLATE
 
 
-def _drop(cluster: ClusterInfo, name: str) -> None:
-    with psycopg.connect(cluster.dsn("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
-
-
 @pytest.fixture(scope="session")
 def make_database(cluster: ClusterInfo, request: pytest.FixtureRequest) -> Iterator[MakeDatabase]:
     numbers = itertools.count(1)
@@ -101,13 +92,13 @@ def make_database(cluster: ClusterInfo, request: pytest.FixtureRequest) -> Itera
 
     yield make
     for name in made:
-        _drop(cluster, name)
+        private.drop_database(cluster, name)
 
 
 def _one(make: MakeDatabase, cluster: ClusterInfo, name: str, migrated: bool) -> Iterator[str]:
     dsn = make(name, migrated=migrated)
     yield dsn
-    _drop(cluster, dsn.partition("@/")[2].partition("?")[0])
+    private.drop_database(cluster, dsn.partition("@/")[2].partition("?")[0])
 
 
 @pytest.fixture

@@ -1,0 +1,65 @@
+# geoserver_py: `make demo` and `make test` from a clean clone on Debian 12 (root or sudo).
+#
+#   make demo [PORT=8000] [DATA=folder of real data sets]   serve the sample city; Ctrl-C stops all
+#   make test [TESTS=tests/test_cluster.py]                 lint, types, the test suite
+#   make bench                                              against bare SQL and stock peers
+#   make clean                                              remove all that these made here
+
+SHELL := /bin/sh
+PORT ?= 8000
+DATA ?=
+TESTS ?= tests
+BIN := .venv/bin
+PORTAL := geoserver_py/portal
+LOCK := $(wildcard $(PORTAL)/package-lock.json)
+NODE := $(if $(LOCK),$(PORTAL)/node_modules/.package-lock.json)
+ROOMS := geoserver_py layers etl tiles gazetteer
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+.PHONY: demo test lint bench setup browser format clean
+.DEFAULT_GOAL := demo
+
+demo: setup $(BIN)/.ready $(NODE)
+	@GEOSERVER_PY_PORT=$(PORT) GEOSERVER_PY_REAL_DATA='$(DATA)' \
+		exec $(BIN)/geoserver-py demo up --end-with-make
+
+test: browser $(BIN)/.ready $(NODE) lint
+	@$(BIN)/pytest $(TESTS)
+
+lint: $(BIN)/.ready
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+bench: setup $(BIN)/.ready $(NODE)
+	@exec $(BIN)/python -m geoserver_py.bench
+
+format: $(BIN)/.ready
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+setup:
+	@.ci/setup.sh
+
+browser:
+	@.ci/setup.sh browser
+
+# The venv follows pyproject.toml and the exact versions of constraints.txt.
+$(BIN)/.ready: pyproject.toml constraints.txt | setup
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || python3 -m venv --clear .venv
+	@echo "setup: python packages into .venv"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(PORTAL)/node_modules/.package-lock.json: $(LOCK) | setup
+	@echo "setup: npm packages of the portal"
+	@cd $(PORTAL) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# A cluster may lie outside .data (see geoserver_py/cluster_host.py): its own command removes it.
+clean:
+	@if [ -d .data ] && [ -x $(BIN)/geoserver-py ]; then \
+		env -u DATABASE_URL -u GEOSERVER_PY_DATABASE_URL $(BIN)/geoserver-py db remove --yes; fi
+	@rm -rf .data .venv $(PORTAL)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

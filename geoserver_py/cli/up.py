@@ -1,0 +1,28 @@
+"""`geoserver-py demo up` and `demo prepare`: what `make demo` runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from geoserver_py import supervisor
+from geoserver_py.cli.output import say
+from geoserver_py.demo_steps import prepare_all
+from geoserver_py.settings import load_settings
+
+
+def up(
+    end_with_make: Annotated[
+        bool, typer.Option("--end-with-make", hidden=True, help="end when the parent process ends")
+    ] = False,
+) -> None:
+    """启动演示 / database, sample city, ETL and server; Ctrl-C stops all of it."""
+    if end_with_make:
+        supervisor.end_with_parent()
+    supervisor.run(load_settings(), supervisor.own_commands(), say)
+
+
+def prepare() -> None:
+    """准备演示数据 / migrate, apply layers, build and load the sample city; idempotent."""
+    prepare_all(load_settings(), say)

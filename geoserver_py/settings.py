@@ -1,0 +1,86 @@
+"""Every setting of the service, from the environment: `GEOSERVER_PY_<NAME>`, or `.env`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from geoserver_py.cluster import ClusterPaths, status
+from geoserver_py.errors import WorkFailed
+
+
+class Settings(BaseSettings):
+    """Settings of one installation; see each field's description."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GEOSERVER_PY_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    database_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("GEOSERVER_PY_DATABASE_URL", "DATABASE_URL", "database_url"),
+        description="libpq URL of a PostGIS database to use instead of the private cluster",
+    )
+    data_dir: Path = Field(
+        default=Path(".data"), description="folder of the private cluster and of what is built"
+    )
+    postgres_bin: Path | None = Field(
+        default=None, description="folder of initdb and pg_ctl, when not Debian's newest"
+    )
+    host: str = Field(default="127.0.0.1", description="address that the HTTP server listens on")
+    port: int = Field(default=8000, ge=1, le=65535, description="port of the HTTP server")
+    workers: int = Field(default=1, ge=1, le=64, description="server processes")
+    shutdown_seconds: int = Field(
+        default=2, ge=0, description="grace for running requests when the server is stopped"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level of log lines"
+    )
+    city: str = Field(default="meizhou", description="city profile: name or path of a city.yaml")
+    base_url: str | None = Field(
+        default=None, description="public URL in links, when a proxy hides the server"
+    )
+    demo_seed: int = Field(default=20261122, description="seed of the synthetic sample city")
+    demo_scale: float = Field(default=1.0, gt=0, description="size of the synthetic sample city")
+    real_data: Path | None = Field(
+        default=None, description="folder of the real data sets that `make demo DATA=` loads too"
+    )
+
+    @field_validator("database_url", "real_data", "postgres_bin", "base_url", mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: object) -> object:
+        return None if value == "" else value  # `make demo` passes unset variables as ""
+
+    @property
+    def cluster(self) -> ClusterPaths:
+        """Paths of the private cluster."""
+        return ClusterPaths(self.data_dir.absolute())
+
+    def dsn(self) -> str:
+        """Return the libpq URL of the database: the outside one, or the running private one.
+
+        Raises WorkFailed when neither is there.
+        """
+        if self.database_url:
+            return self.database_url
+        running = status(self.cluster)
+        if running is None:
+            raise WorkFailed(
+                "no database: `geoserver-py db up` starts the private one, or set DATABASE_URL"
+            )
+        return running.dsn()
+
+
+def load_settings() -> Settings:
+    """Return the settings of this environment; WorkFailed names the variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        if not name.endswith("DATABASE_URL"):
+            name = f"GEOSERVER_PY_{name}"
+        raise WorkFailed(f"setting {name}={first['input']!r}: {first['msg']}") from problem
