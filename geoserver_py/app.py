@@ -41,7 +41,7 @@ def create_application(settings: Settings) -> Starlette:
             app.state.services = services
             yield
 
-    return Starlette(
+    app = Starlette(
         routes=[*(operation.route() for operation in operations()), *portal_routes()],
         lifespan=lifespan,
         middleware=[
@@ -64,6 +64,8 @@ def create_application(settings: Settings) -> Starlette:
             Exception: _unexpected,
         },
     )
+    app.state.operations = operations()
+    return app
 
 
 async def _problem(_request: Request, error: Exception) -> Response:

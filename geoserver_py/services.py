@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import psycopg
 
 from etl.datum import DatumRegistry
+from gazetteer.service import GazetteerService
 from geoserver_py.pools import Pools, open_pools
 from geoserver_py.settings import Settings
-from gazetteer.service import GazetteerService
 from layers.access import Principal
 from layers.catalogue import Catalogue, catalogue_state, load_catalogue_async
 from layers.city import CityProfile, load_city
@@ -30,7 +30,7 @@ POLL_SECONDS = 0.5
 
 @dataclass
 class Services:
-    """The parts of a running service. ``catalogue`` and ``principals`` are replaced, not changed."""
+    """The parts of a running service; ``catalogue`` and ``principals`` are replaced, not changed."""
 
     settings: Settings
     profile: CityProfile
@@ -72,7 +72,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         services = Services(
             settings=settings,
             profile=profile,
-            registry=DatumRegistry.for_profile(profile),
+            registry=DatumRegistry(),
             pools=pools,
             gazetteer=GazetteerService(pools.control),
             catalogue=Catalogue(generation=-1, layers={}),

@@ -1,0 +1,25 @@
+"""Absolute URLs of the service as its client sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from geoserver_py.operations import Call
+
+
+def base_url(call: Call) -> str:
+    """The service's root URL without a trailing slash: the configured one, or the request's."""
+    configured = call.services.settings.base_url
+    return (configured or str(call.request.base_url)).rstrip("/")
+
+
+def link(
+    href: str, rel: str, media_type: str, title: str | None = None, **query: str
+) -> dict[str, str]:
+    """A link object as OGC API writes it (RFC 8288 members)."""
+    body = {"href": f"{href}?{urlencode(query)}" if query else href, "rel": rel, "type": media_type}
+    if title is not None:
+        body["title"] = title
+    return body
