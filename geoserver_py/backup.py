@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from geoserver_py.errors import WorkFailed
+from layers.migrate import ROLES
 
 Advance = Callable[[int, int, str], None]  # done, total (bytes of tables, or entries), what
 _DUMPING = re.compile(r'dumping contents of table "([^"]+)\.([^"]+)"')
@@ -77,10 +79,13 @@ def backup(dsn: str, file: Path, pg_dump: str, advance: Advance) -> BackupResult
     return BackupResult(file, file.stat().st_size, tables, time.monotonic() - began)
 
 
-def restore(dsn: str, file: Path, pg_restore: str, advance: Advance) -> BackupResult:
+def restore(
+    dsn: str, file: Path, pg_restore: str, advance: Advance, *, keep_owners: bool
+) -> BackupResult:
     """Load `file` into the empty database of `dsn`, wholly or not at all.
 
-    Raises WorkFailed when the database holds tables of ours or `file` is no backup.
+    `keep_owners` needs a superuser; without it everything belongs to the role of `dsn`. Raises
+    WorkFailed when the database holds tables of ours or `file` is no backup.
     """
     began = time.monotonic()
     if not file.is_file():
@@ -94,10 +99,12 @@ def restore(dsn: str, file: Path, pg_restore: str, advance: Advance) -> BackupRe
     entries = [line for line in listing.stdout.splitlines() if not _NOT_OURS.search(line)]
     total = sum(1 for line in entries if line and not line.startswith(";"))
     tables = sum(1 for line in entries if " TABLE DATA " in line)
+    _provide_roles(dsn)
     with tempfile.NamedTemporaryFile("w", suffix=".list", encoding="utf-8") as chosen:
         chosen.write("\n".join(entries))
         chosen.flush()
-        command = [pg_restore, "--single-transaction", "--exit-on-error", "--no-owner"]
+        command = [pg_restore, "--single-transaction", "--exit-on-error"]
+        command += [] if keep_owners else ["--no-owner"]
         command += ["--verbose", "--no-password", f"--use-list={chosen.name}"]
         command += [f"--dbname={dsn}", str(file)]
         done = 0
@@ -123,6 +130,15 @@ def _table_sizes(dsn: str) -> dict[str, int]:
             "SELECT schemaname || '.' || relname, pg_table_size(relid) FROM pg_stat_user_tables"
         )
         return {str(name): int(size) for name, size in rows}
+
+
+def _provide_roles(dsn: str) -> None:
+    """Create the group roles that the backup's grants name: roles are no part of a database."""
+    with psycopg.connect(dsn) as connection:
+        known = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
+        for role in ROLES:
+            if role not in known:
+                connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
 
 
 def _require_empty(dsn: str) -> None:

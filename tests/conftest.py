@@ -16,8 +16,6 @@ A DSN connects as the owner role; `cluster.dsn("name", "postgres")` is the super
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import itertools
 import os
 import re
@@ -31,6 +29,7 @@ import pytest
 
 from geoserver_py import cluster as private
 from geoserver_py.cluster import ClusterInfo, ClusterPaths
+from layers.migrate import upgrade
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FOLDER = "gspy-test-"
@@ -73,8 +72,7 @@ def postgis_template(cluster: ClusterInfo) -> str:
 @pytest.fixture(scope="session")
 def migrated_template(cluster: ClusterInfo, postgis_template: str) -> str:
     dsn = private.provide_database(cluster, MIGRATED_TEMPLATE, postgis_template)
-    if importlib.util.find_spec("layers.migrate"):
-        importlib.import_module("layers.migrate").upgrade(dsn)
+    upgrade(dsn)
     return MIGRATED_TEMPLATE
 
 

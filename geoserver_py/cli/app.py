@@ -14,6 +14,7 @@ from geoserver_py import __version__
 from geoserver_py.cli import db, serve, up
 from geoserver_py.cli.output import say
 from geoserver_py.errors import WorkFailed
+from layers.migrate import MigrationRefused
 
 app = typer.Typer(
     name="geoserver-py",
@@ -46,11 +47,15 @@ def _root(
     """一张图 / one map."""
 
 
+REFUSALS = (WorkFailed, MigrationRefused)
+"""What rooms raise when work cannot be done; their text is the reason for a person."""
+
+
 def main() -> None:
     """Run the command line; the entry point `geoserver-py`."""
     try:
         app()
-    except WorkFailed as failure:
+    except REFUSALS as failure:
         _fail(str(failure))
     except psycopg.OperationalError as failure:
         _fail(f"database: {' '.join(str(failure).split())}")

@@ -15,6 +15,7 @@ from geoserver_py.cli.output import JsonOption, emit, progress, say
 from geoserver_py.cluster_server import SUPERUSER
 from geoserver_py.errors import WorkFailed
 from geoserver_py.settings import Settings, load_settings
+from layers.migrate import current, upgrade
 
 app = typer.Typer(help="数据库 / the database", no_args_is_help=True)
 
@@ -70,6 +71,17 @@ def show(as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def migrate(as_json: JsonOption = False) -> None:
+    """升级结构 / bring the catalogue's tables to this version; changes nothing when they are."""
+    dsn = load_settings().dsn()
+    before = current(dsn)
+    upgrade(dsn)
+    after = current(dsn)
+    line = f"schema is at {after}" if before == after else f"schema went from {before} to {after}"
+    emit({"before": before, "after": after}, as_json=as_json, line=line)
+
+
+@app.command()
 def remove(
     yes: Annotated[bool, typer.Option("--yes", help="确认 / really delete all data")] = False,
 ) -> None:
@@ -118,7 +130,10 @@ def load(
         if replace:
             result = _replace(_private("replace"), file, pg_restore, advance)
         else:
-            result = restore(_superuser_dsn(settings), file, pg_restore, advance)
+            private = settings.database_url is None
+            dsn = _superuser_dsn(settings)
+            result = restore(dsn, file, pg_restore, advance, keep_owners=private)
+    upgrade(settings.dsn())  # a backup may be older than this code
     _report("restore", result, as_json=as_json)
 
 
@@ -130,7 +145,8 @@ def _replace(settings: Settings, file: Path, pg_restore: str, advance: Advance) 
     fresh = f"{cluster.DATABASE}_restored_{os.getpid()}"
     cluster.provide_database(info, fresh)
     try:
-        result = restore(info.dsn(fresh, SUPERUSER), file, pg_restore, advance)
+        dsn = info.dsn(fresh, SUPERUSER)
+        result = restore(dsn, file, pg_restore, advance, keep_owners=True)
     except WorkFailed:
         cluster.drop_database(info, fresh)
         raise

@@ -1,0 +1,99 @@
+"""The house keeps its plan: arrows point down, nothing here depends on one machine's world."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BELOW = {
+    "layers": set(),
+    "etl": {"layers"},
+    "tiles": {"layers"},
+    "gazetteer": {"layers"},
+    "geoserver_py": {"layers", "etl", "tiles", "gazetteer"},
+}
+REGISTRIES = re.compile(
+    r"registry\.npm|npmjs\.|pypi\.org|pythonhosted|npmmirror|tuna\.tsinghua|mirrors?\.aliyun"
+    r"|deb\.debian|--index-url|--extra-index",
+)
+FOREIGN_PATHS = re.compile(r"(?<![\w.])/(?:root|home/\w+)/")
+
+
+def tracked() -> list[Path]:
+    """Files that a clone has; without git (an unpacked archive) the files that lie here."""
+    listing = subprocess.run(
+        ["git", "-C", str(REPOSITORY), "ls-files", "-z"], capture_output=True, check=False
+    )
+    if listing.returncode != 0:
+        skipped = {".venv", ".data", "node_modules", "__pycache__"}
+        return [
+            path
+            for path in REPOSITORY.rglob("*")
+            if path.is_file() and not skipped & set(path.relative_to(REPOSITORY).parts)
+        ]
+    names = listing.stdout.decode().split("\0")
+    return [REPOSITORY / name for name in names if name and (REPOSITORY / name).exists()]
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level packages that a module imports, lazily or for typing alike."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
+    others = (set(BELOW) | {"tests"}) - {room}
+    wrong = {
+        str(path.relative_to(REPOSITORY)): sorted(names)
+        for path in (REPOSITORY / room).rglob("*.py")
+        if (names := imported(path) & others - BELOW[room])
+    }
+    assert wrong == {}
+
+
+def test_no_file_names_a_package_registry_or_somebodys_home() -> None:
+    wrong = []
+    for path in tracked():
+        if path.suffix in {".png", ".jpg", ".pbf", ".woff2", ".parquet", ".gz"}:
+            continue
+        if path == Path(__file__):
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for pattern in (REGISTRIES, FOREIGN_PATHS):
+            found = pattern.search(text)
+            if found:
+                wrong.append(f"{path.relative_to(REPOSITORY)}: {found[0]}")
+    assert wrong == []
+
+
+def test_constraints_pin_every_declared_dependency_exactly() -> None:
+    text = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+    pinned = {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower() for line in lines}
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    declared = set()
+    for block in re.findall(r"^(?:dependencies|dev) = \[(.*?)^\]", project, re.DOTALL | re.M):
+        declared |= set(re.findall(r'"([\w.-]+)', block))
+    assert {re.sub(r"[-_.]+", "-", name).lower() for name in declared} - pinned == set()
+
+
+def test_no_module_grows_into_two_ideas() -> None:
+    long = {
+        str(path.relative_to(REPOSITORY)): count
+        for room in BELOW
+        for path in (REPOSITORY / room).rglob("*.py")
+        if (count := path.read_text(encoding="utf-8").count("\n")) > 450
+    }
+    assert long == {}

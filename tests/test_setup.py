@@ -1,0 +1,54 @@
+"""What a machine without the parts, and without root, is told by the set-up script."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SCRIPT = REPOSITORY / ".ci" / "setup.sh"
+
+
+def run(path: Path, *words: str, user: int | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", "-s", "--", *words],
+        input=SCRIPT.read_text(encoding="utf-8"),
+        cwd="/",
+        env={"PATH": str(path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        user=user,
+    )
+
+
+def test_a_machine_that_has_everything_is_left_alone() -> None:
+    answer = subprocess.run(
+        [str(SCRIPT), "browser"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+def test_without_root_one_sentence_names_what_is_missing_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "id").symlink_to("/usr/bin/id")  # a machine with hardly a command
+    (tmp_path / "python3").symlink_to("/bin/false")
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    answer = run(tmp_path, "browser", user=65534)
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert len(answer.stderr.splitlines()) == 1
+    for package in ("gdal-bin", "python3-venv", "chromium", "fonts-noto-cjk", "postgresql-client"):
+        assert package in answer.stderr
+    assert "as root or with sudo" in answer.stderr
+    assert "DATABASE_URL" in answer.stderr
+
+
+def test_the_script_runs_under_the_posix_shell_and_prevents_the_main_cluster() -> None:
+    assert subprocess.run(["/bin/sh", "-n", str(SCRIPT)], check=False).returncode == 0
+    text = SCRIPT.read_text(encoding="utf-8")
+    assert text.index("create_main_cluster = false") < text.index("apt-get install")
