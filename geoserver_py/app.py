@@ -16,11 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from geoserver_py.metrics import MetricsMiddleware
+from geoserver_py.ogc.bridge import Bridge
 from geoserver_py.portal import portal_routes
-from geoserver_py.problems import Problem, problem_response
+from geoserver_py.problems import Problem, not_found, problem_response
 from geoserver_py.services import open_services
 from geoserver_py.settings import Settings, load_settings
 from geoserver_py.surface import operations
+from layers.catalogue import UnknownLayer
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ def create_application(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_services(settings) as services:
             app.state.services = services
+            app.state.bridge = Bridge(services)
             yield
 
     app = Starlette(
@@ -57,6 +60,7 @@ def create_application(settings: Settings) -> Starlette:
         ],
         exception_handlers={
             Problem: _problem,
+            UnknownLayer: _unknown_layer,
             HTTPException: _http_exception,
             psycopg.errors.QueryCanceled: _busy,
             PoolTimeout: _busy,
@@ -72,6 +76,11 @@ async def _problem(_request: Request, error: Exception) -> Response:
     if not isinstance(error, Problem):  # Starlette types handlers by the base class
         raise error
     return problem_response(error)
+
+
+async def _unknown_layer(_request: Request, _error: Exception) -> Response:
+    """The same words for a layer that is absent and one that the caller may not read."""
+    return problem_response(not_found("这个图层", "no such collection;"))
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

@@ -30,7 +30,7 @@ POLL_SECONDS = 0.5
 
 @dataclass
 class Services:
-    """The parts of a running service; ``catalogue`` and ``principals`` are replaced, not changed."""
+    """The parts of a running service; catalogue and principals are replaced, never changed."""
 
     settings: Settings
     profile: CityProfile
