@@ -1,0 +1,202 @@
+"""The tables of a layer as data: names, columns, indexes. No I/O; schema.py and write.py use it.
+
+`layer.<name>` holds the live versions, `history.<name>` the superseded ones. Both carry the
+geometry in EPSG:4490 with x = longitude, y = latitude.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from layers.definition import GeometryType, LayerDefinition
+
+SRID = 4490
+"""CGCS2000 geographic: the one CRS of storage."""
+
+SYSTEM_TYPES = {
+    "fid": "bigint",
+    "id": "text",
+    "revision": "bigint",
+    "run": "bigint",
+    "row_hash": "bigint",
+}
+HISTORY_TYPES = {"replaced_by_revision": "bigint", "operation": "text"}
+
+
+@dataclass(frozen=True)
+class Index:
+    """A secondary index of a live table; `statement` creates it."""
+
+    name: str
+    statement: sql.Composed
+
+
+def layer_table(name: str) -> sql.Identifier:
+    """Qualified name of the table of live versions."""
+    return sql.Identifier("layer", name)
+
+
+def history_table(name: str) -> sql.Identifier:
+    """Qualified name of the table of superseded versions."""
+    return sql.Identifier("history", name)
+
+
+def field_types(definition: LayerDefinition) -> dict[str, str]:
+    """PostgreSQL type of every field, in definition order."""
+    return {field.name: field.type.postgres for field in definition.fields}
+
+
+def geometry_type(definition: LayerDefinition) -> str | None:
+    """Column type of `geom`, e.g. ``geometry(MultiPolygonZ,4490)``; None without geometry."""
+    kind = definition.postgis_type
+    return None if kind is None else f"geometry({kind},{SRID})"
+
+
+def tile_geometry_type(definition: LayerDefinition) -> str | None:
+    """Column type of `tile_geom`, always two-dimensional Web Mercator."""
+    kind = definition.geometry
+    return None if kind is None else f"geometry({kind.value},3857)"
+
+
+def content_columns(definition: LayerDefinition) -> tuple[str, ...]:
+    """Columns whose values make up a version: the fields, and the geometry where there is one."""
+    return definition.field_names + (("geom",) if definition.geometry is not None else ())
+
+
+def columns(names: tuple[str, ...], qualifier: str | None = None) -> sql.Composed:
+    """Comma-separated quoted names, each behind ``qualifier.`` when given."""
+    return sql.SQL(", ").join(
+        sql.Identifier(name) if qualifier is None else sql.Identifier(qualifier, name)
+        for name in names
+    )
+
+
+def stored_geometry(definition: LayerDefinition, qualifier: str) -> sql.Composable:
+    """Make the expression that turns a staged geometry into the stored type.
+
+    Lines and polygons become Multi*; coordinates are never touched.
+    """
+    column = sql.Identifier(qualifier, "geom")
+    if definition.geometry is GeometryType.POINT:
+        return column
+    return sql.SQL("ST_Multi({})").format(column)
+
+
+def row_hash(definition: LayerDefinition, qualifier: str) -> sql.Composed:
+    """Expression: 64-bit hash of a version's content, for telling changed rows from unchanged.
+
+    The geometry goes in as EWKB because PostGIS's own hash knows no 64-bit form and ignores Z.
+    """
+    parts = [sql.SQL("{}").format(sql.Identifier(qualifier, n)) for n in definition.field_names]
+    if definition.geometry is not None:
+        parts.append(sql.SQL("ST_AsEWKB({})").format(sql.Identifier(qualifier, "geom")))
+    return sql.SQL("hash_record_extended(ROW({}), 0)").format(sql.SQL(", ").join(parts))
+
+
+def index_name(layer: str, column: str) -> str:
+    """Name of the index on a column, within PostgreSQL's 63 bytes."""
+    name = f"{layer}_{column}_ix"
+    if len(name) <= 63:
+        return name
+    return f"{layer[:24]}_{column[:24]}_{zlib.crc32(name.encode()):08x}_ix"
+
+
+def secondary_indexes(definition: LayerDefinition) -> tuple[Index, ...]:
+    """All indexes of the live table except its primary key, in the order they are built."""
+    found = [_index(definition.name, "id", "UNIQUE", "btree")]
+    if definition.geometry is not None:
+        found += [_index(definition.name, column, "", "gist") for column in ("geom", "tile_geom")]
+    found += [
+        _index(definition.name, field.name, "", "btree")
+        for field in definition.fields
+        if field.indexed or field.name == definition.time_field
+    ]
+    return tuple(found)
+
+
+def history_indexes(definition: LayerDefinition) -> tuple[Index, ...]:
+    """Indexes of the history table: by the revision that replaced a version, and by place."""
+    found = [_index(definition.name, "replaced_by_revision", "", "btree", "history")]
+    if definition.geometry is not None:
+        found.append(_index(definition.name, "geom", "", "gist", "history"))
+    return tuple(found)
+
+
+def _index(layer: str, column: str, unique: str, method: str, schema: str = "layer") -> Index:
+    name = index_name(layer, column)
+    return Index(
+        name,
+        sql.SQL("CREATE {unique} INDEX {name} ON {table} USING {method} ({column})").format(
+            unique=sql.SQL("UNIQUE") if unique else sql.SQL(""),
+            name=sql.Identifier(name),
+            table=sql.Identifier(schema, layer),
+            method=sql.SQL("gist") if method == "gist" else sql.SQL("btree"),
+            column=sql.Identifier(column),
+        ),
+    )
+
+
+def column_definitions(types: dict[str, str]) -> list[sql.Composed]:
+    """``name type`` pairs; the types are ours (FieldType.postgres), never a client's text."""
+    return [
+        sql.SQL("{} {}").format(sql.Identifier(name), type_sql(kind))
+        for name, kind in types.items()
+    ]
+
+
+def type_sql(kind: str) -> sql.Composed:
+    """Type name as SQL, e.g. ``double precision`` or ``geometry(PointZ,4490)``."""
+    words = kind.replace("(", " ( ").replace(")", " ) ").replace(",", " , ").split()
+    allowed = set("(),")
+    if not all(word in allowed or word.isalnum() for word in words):
+        raise ValueError(f"not a column type: {kind!r}")
+    return sql.SQL(" ").join(sql.SQL(word) for word in words)
+
+
+def create_layer(definition: LayerDefinition) -> sql.Composed:
+    """DDL of the live table without its secondary indexes."""
+    parts = [
+        sql.SQL("fid bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+        sql.SQL("id text NOT NULL"),
+        sql.SQL("revision bigint NOT NULL"),
+        sql.SQL("run bigint"),
+        sql.SQL("row_hash bigint NOT NULL"),
+        *column_definitions(field_types(definition)),
+    ]
+    geom, tile = geometry_type(definition), tile_geometry_type(definition)
+    if geom is not None and tile is not None:
+        parts.append(sql.SQL("geom {}").format(type_sql(geom)))
+        parts.append(
+            sql.SQL(
+                "tile_geom {} GENERATED ALWAYS AS (ST_Transform(ST_Force2D(geom), 3857)) STORED"
+            ).format(type_sql(tile))
+        )
+    return sql.SQL("CREATE TABLE {} ({})").format(
+        layer_table(definition.name), sql.SQL(", ").join(parts)
+    )
+
+
+def create_history(definition: LayerDefinition) -> sql.Composed:
+    """DDL of the history table; a version is named by its feature and the revision it came with."""
+    parts = [
+        sql.SQL("fid bigint NOT NULL"),
+        sql.SQL("id text NOT NULL"),
+        sql.SQL("revision bigint NOT NULL"),
+        sql.SQL("run bigint"),
+        sql.SQL("row_hash bigint NOT NULL"),
+        *column_definitions(field_types(definition)),
+    ]
+    geom = geometry_type(definition)
+    if geom is not None:
+        parts.append(sql.SQL("geom {}").format(type_sql(geom)))
+    parts += [
+        sql.SQL("replaced_by_revision bigint NOT NULL"),
+        sql.SQL("operation text NOT NULL CHECK (operation IN ('update', 'delete'))"),
+        sql.SQL("PRIMARY KEY (fid, revision)"),
+    ]
+    return sql.SQL("CREATE TABLE {} ({})").format(
+        history_table(definition.name), sql.SQL(", ").join(parts)
+    )
