@@ -1,0 +1,114 @@
+"""Coordinate columns of a table: finding them by title, and turning text into points."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from etl.datum.coordsys import FloatArray
+from etl.readers.model import RowProblem
+
+# (x, y) titles, x = lon/east. In a Chinese survey table X is north and Y is east.
+_PAIRS = (
+    ("经度", "纬度"),
+    ("longitude", "latitude"),
+    ("lon", "lat"),
+    ("lng", "lat"),
+    ("东坐标", "北坐标"),
+    ("easting", "northing"),
+    ("east", "north"),
+    ("y(东)", "x(北)"),
+    ("y坐标", "x坐标"),
+    ("y", "x"),
+    ("co_y", "co_x"),
+)
+_HEIGHTS = ("高程", "地面高程", "z", "h", "height", "elevation")
+
+
+def _plain(title: str) -> str:
+    text = title.translate(str.maketrans("（）", "()")).lower()
+    return re.sub(r"\((?:m|米|度|°)\)|[\s_/]|坐标(?=[(（])", "", text)
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinateColumns:
+    """Titles of the coordinate columns, x = lon/east, y = lat/north."""
+
+    x: str
+    y: str
+    z: str | None = None
+
+
+def all_columns(titles: Sequence[str]) -> tuple[CoordinateColumns, ...]:
+    """Every coordinate pair that the titles name; survey tables (X, Y) count as X = north."""
+    by_plain = {_plain(title): title for title in titles}
+    height = next((by_plain[name] for name in _HEIGHTS if name in by_plain), None)
+    return tuple(
+        CoordinateColumns(by_plain[_plain(x)], by_plain[_plain(y)], height)
+        for x, y in _PAIRS
+        if _plain(x) in by_plain and _plain(y) in by_plain
+    )
+
+
+def guess_columns(titles: Sequence[str]) -> CoordinateColumns | None:
+    """The first pair of `all_columns`, None if no titles fit."""
+    return next(iter(all_columns(titles)), None)
+
+
+def numbers(
+    values: Sequence[str | None], rows: NDArray[np.int64], column: str
+) -> tuple[FloatArray, list[RowProblem]]:
+    """Text column as (n,) floats, NaN where it is no finite number, with a reason for each."""
+    try:
+        fast = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        fast = np.full(len(values), np.nan)
+    if np.isfinite(fast).all():
+        return fast, []
+    out = np.full(len(values), np.nan)
+    problems = []
+    for i, value in enumerate(values):
+        text = "" if value is None else value.strip().translate(_FULL_WIDTH)
+        try:
+            out[i] = float(text)
+        except ValueError:
+            out[i] = np.nan
+        if not np.isfinite(out[i]):
+            out[i] = np.nan
+            shown = text if len(text) <= 40 else text[:40] + "…"
+            reason = (
+                f"坐标列 {column} 为空 the coordinate column {column!r} is empty"
+                if not text
+                else f"坐标列 {column} 不是数字：{shown} {column!r} is not a number: {shown!r}"
+            )
+            problems.append(RowProblem(int(rows[i]), column, reason))
+    return out, problems
+
+
+_FULL_WIDTH = str.maketrans("０１２３４５６７８９．－", "0123456789.-")
+
+
+def points(
+    columns: CoordinateColumns,
+    values: dict[str, Sequence[str | None]],
+    rows: NDArray[np.int64],
+) -> tuple[NDArray[np.object_], tuple[RowProblem, ...]]:
+    """(n,) points from text columns, None where x or y is no number; a missing height is NaN."""
+    x, bad_x = numbers(values[columns.x], rows, columns.x)
+    y, bad_y = numbers(values[columns.y], rows, columns.y)
+    good = np.isfinite(x) & np.isfinite(y)
+    shapes = np.full(len(rows), None, dtype=object)
+    if columns.z is not None and columns.z in values:
+        z, _ = numbers(values[columns.z], rows, columns.z)
+        flat = good & ~np.isfinite(z)
+        solid = good & np.isfinite(z)
+        shapes[solid] = shapely.points(x[solid], y[solid], z[solid])
+        shapes[flat] = shapely.points(x[flat], y[flat])
+    else:
+        shapes[good] = shapely.points(x[good], y[good])
+    return shapes, tuple(bad_x + bad_y)

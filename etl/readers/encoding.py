@@ -1,0 +1,76 @@
+"""Which encoding the bytes are in: UTF-8 or GB18030, never GBK.
+
+GBK lacks characters of real place names (輋𣒍村 has U+2348D); GB18030 contains all of GBK, so a
+file declared GBK, GB2312, CP936 or ANSI_936 is read as GB18030.
+"""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from etl.readers.model import ReadError
+
+_WIDENED = {"gbk", "gb2312", "cp936", "936", "ms936", "euc-cn", "ansi 936", "ansi_936", "hz"}
+SAMPLE_BYTES = 4_000_000
+
+
+def canonical(name: str, path: Path) -> str:
+    """`UTF-8`, `GB18030` or the codec's own name; ReadError for an unknown encoding."""
+    low = name.strip().lower().removeprefix("ldid/").replace("_", "-")
+    if low in _WIDENED or low.replace("-", " ") in _WIDENED or low == "77":
+        return "GB18030"
+    if low == "65001":
+        return "UTF-8"
+    try:
+        found = codecs.lookup(low).name
+    except LookupError as error:
+        raise ReadError(
+            path,
+            f"不认识编码 {name}；可用 UTF-8 或 GB18030。",
+            f"unknown encoding {name!r}; use UTF-8 or GB18030.",
+        ) from error
+    found = found.removesuffix("-sig") if found.startswith("utf-8") else found
+    return {"utf-8": "UTF-8", "gb18030": "GB18030", "gbk": "GB18030"}.get(found, found)
+
+
+def decodes(data: bytes, encoding: str, *, whole: bool) -> bool:
+    """Whether `data` is valid; unless `whole`, the last character may be cut."""
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(data, final=whole)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def detect_stream(data: bytes, *, whole: bool = False) -> str | None:
+    """Encoding of a piece of text: UTF-8 where it is valid (ASCII included), else GB18030."""
+    if decodes(data, "utf-8", whole=whole):
+        return "UTF-8"
+    return "GB18030" if decodes(data, "gb18030", whole=whole) else None
+
+
+def choose(path: Path, stated: str | None, detected: str | None, valid: bool) -> str:
+    """Encoding to read with: the stated one if the bytes allow it, else the detected.
+
+    `valid`: whether the bytes decode in the stated encoding. Raises ReadError where the stated
+    encoding is wrong, or where none fits.
+    """
+    if stated is not None:
+        name = canonical(stated, path)
+        if valid:
+            return name
+        hint = f"；字节像是 {detected}" if detected else ""
+        also = f"; the bytes look like {detected}" if detected else ""
+        raise ReadError(
+            path,
+            f"编码不是所声明的 {stated}{hint}，请改正交付文件中的 encoding。",
+            f"the text is not {stated} as stated{also}; correct `encoding` in the delivery.",
+        )
+    if detected is None:
+        raise ReadError(
+            path,
+            "文字既不是 UTF-8 也不是 GB18030，文件可能损坏。",
+            "the text is neither UTF-8 nor GB18030; the file may be damaged.",
+        )
+    return detected

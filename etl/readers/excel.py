@@ -1,0 +1,267 @@
+"""Excel tables as survey firms make them.
+
+A merged title row, the header in row 2 or in rows 2 and 3, one sheet a theme, and footers
+(制表人, 检查者, 日期). Cells that Excel stores as text stay exactly that text (`001`, `12E3`); a
+number under a zero-padding format such as `000` is shown as Excel shows it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pyarrow as pa
+import xlrd
+from openpyxl.utils.exceptions import InvalidFileException
+
+from etl.readers.columns import CoordinateColumns, points
+from etl.readers.model import (
+    Batch,
+    FieldInfo,
+    LayerInfo,
+    ReadError,
+    ReadOptions,
+    SourceInfo,
+    choose_layer,
+)
+from etl.readers.table import coordinate_columns, unique_titles
+
+_HEAD_ROWS = 12
+_FOOTER = re.compile(
+    r"\s*(制表|制图|检查|审核|复核|校对|填表|填报|测量|探测|绘图|编制|日期|合计|小计|说明|备注\s*[:：])"
+)
+_ZEROS = re.compile(r"0{2,}")
+
+Row = tuple[int, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A sheet with its header found: `first` is the 1-based row of the first record."""
+
+    name: str
+    titles: tuple[str, ...]
+    first: int
+    columns: CoordinateColumns | None
+    notes: tuple[str, ...]
+
+
+def _text(value: Any, number_format: str = "") -> str:
+    """A cell as the person who typed it sees it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, int | float):
+        if float(value).is_integer() and abs(value) < 1e15:
+            whole = str(int(value))
+            padded = _ZEROS.fullmatch(number_format)
+            return whole.zfill(len(number_format)) if padded else whole
+        return repr(float(value))
+    if isinstance(value, dt.datetime) and value.time() == dt.time():
+        return value.date().isoformat()
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    return str(value).strip()
+
+
+def _numeric(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _find_header(rows: list[Row]) -> tuple[list[str], int] | None:
+    """Titles and the row number of the first record, or None for a sheet without a table.
+
+    The header is the first row that fills at least half of the widest row with text only. The
+    row below belongs to it when it is text only and starts under an empty or merged cell.
+    """
+    widest = max((sum(1 for c in row if c) for _, row in rows), default=0)
+    for position, (number, row) in enumerate(rows):
+        filled = [cell for cell in row if cell]
+        if len(filled) < max(2, widest / 2) or any(_numeric(cell) for cell in filled):
+            continue
+        if position + 1 >= len(rows):
+            return row, number + 1
+        below = rows[position + 1][1]
+        under = [cell for cell in below if cell]
+        second = (
+            bool(under)
+            and not any(_numeric(cell) for cell in under)
+            and len(under) < len(row)
+            and (not below[0] or below[0] == row[0])
+            and any(low and not top for top, low in zip(row, below, strict=False))
+        )
+        if not second:
+            return row, number + 1
+        return _join(row, below), rows[position + 1][0] + 1
+    return None
+
+
+def _join(top: list[str], low: list[str]) -> list[str]:
+    """Two header rows as one: the lower title, with its group where it would be ambiguous."""
+    width = max(len(top), len(low))
+    top, low = top + [""] * (width - len(top)), low + [""] * (width - len(low))
+    groups: list[str] = []
+    for head, title in zip(top, low, strict=True):
+        carried = groups[-1] if groups and title and not head else ""
+        groups.append(head or carried)
+    repeated = {title for title in low if title and low.count(title) > 1}
+    return [
+        f"{group}/{title}" if title in repeated and group else (title or group)
+        for group, title in zip(groups, low, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class ExcelSource:
+    """A workbook, .xlsx streamed by openpyxl or .xls by xlrd."""
+
+    path: Path
+    options: ReadOptions
+
+    def _sheet_rows(self) -> Iterator[tuple[str, Iterator[Row]]]:
+        """(sheet, rows of text) pairs; rows are (1-based number, cells)."""
+        if self.path.suffix.lower() == ".xls":
+            yield from self._xls()
+            return
+        try:
+            book = openpyxl.load_workbook(self.path, read_only=True, data_only=True)
+        except (InvalidFileException, zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
+            raise self._unreadable(error) from error
+        try:
+            for sheet in book.worksheets:
+                yield (
+                    sheet.title,
+                    (
+                        (n, [_text(c.value, c.number_format or "") for c in row])
+                        for n, row in enumerate(sheet.iter_rows(), start=1)
+                    ),
+                )
+        finally:
+            book.close()
+
+    def _xls(self) -> Iterator[tuple[str, Iterator[Row]]]:
+        try:
+            book = xlrd.open_workbook(str(self.path), formatting_info=True)
+        except (xlrd.XLRDError, AssertionError, IndexError, OSError) as error:
+            raise self._unreadable(error) from error
+        for sheet in book.sheets():
+            yield sheet.name, self._xls_rows(book, sheet)
+
+    def _xls_rows(self, book: Any, sheet: Any) -> Iterator[Row]:
+        for number in range(sheet.nrows):
+            cells = []
+            for cell in sheet.row(number):
+                shape = book.format_map.get(book.xf_list[cell.xf_index].format_key)
+                layout = shape.format_str if shape is not None else ""
+                value = cell.value
+                if cell.ctype == xlrd.XL_CELL_DATE:
+                    value = xlrd.xldate_as_datetime(cell.value, book.datemode)
+                elif cell.ctype in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK, xlrd.XL_CELL_ERROR):
+                    value = None
+                elif cell.ctype == xlrd.XL_CELL_BOOLEAN:
+                    value = bool(cell.value)
+                cells.append(_text(value, layout))
+            yield number + 1, cells
+
+    def _unreadable(self, error: Exception) -> ReadError:
+        return ReadError(
+            self.path,
+            "无法作为 Excel 读取，文件损坏、加密或不是 Excel。",
+            f"cannot be read as Excel: damaged, encrypted or something else ({error}).",
+        )
+
+    @cached_property
+    def sheets(self) -> tuple[Sheet, ...]:
+        """Sheets that hold a table."""
+        found = []
+        for name, rows in self._sheet_rows():
+            header = _find_header(list(itertools.islice(rows, _HEAD_ROWS)))
+            if header is None:
+                continue
+            raw = header[0]
+            while raw and not raw[-1]:
+                raw = raw[:-1]
+            titles = unique_titles(raw)
+            chosen = self.options.layer in (None, name)
+            stated = self.options if chosen else ReadOptions()
+            columns, notes = coordinate_columns(self.path, titles, stated)
+            found.append(Sheet(name, titles, header[1], columns, notes))
+        if not found:
+            raise ReadError(self.path, "没有找到带标题行的表。", "no sheet has a header row.")
+        return tuple(found)
+
+    @cached_property
+    def info(self) -> SourceInfo:
+        """Sheets as layers."""
+        layers = tuple(
+            LayerInfo(
+                name=sheet.name,
+                geometry_type="Point" if sheet.columns else None,
+                fields=tuple(FieldInfo(title, "String") for title in sheet.titles),
+                declared_crs=None,
+                feature_count=None,
+                extent=None,
+            )
+            for sheet in self.sheets
+        )
+        driver = "XLS" if self.path.suffix.lower() == ".xls" else "XLSX"
+        notes = tuple(f"{sheet.name}: {note}" for sheet in self.sheets for note in sheet.notes)
+        return SourceInfo(self.path, driver, layers, None, None, notes)
+
+    @property
+    def layer(self) -> LayerInfo:
+        """The chosen sheet."""
+        return choose_layer(self.info, self.options.layer)
+
+    def batches(self) -> Iterator[Batch]:
+        """Stream the records of the sheet; blank rows and footers are no records."""
+        name = self.layer.name
+        sheet = next(s for s in self.sheets if s.name == name)
+        for found, rows in self._sheet_rows():
+            if found != name:
+                continue
+            records = self._records(rows, sheet)
+            while chunk := list(itertools.islice(records, self.options.batch_rows)):
+                yield self._batch(chunk, sheet)
+            return
+
+    def _records(self, rows: Iterator[Row], sheet: Sheet) -> Iterator[Row]:
+        width = len(sheet.titles)
+        for number, cells in rows:
+            filled = [cell for cell in cells[:width] if cell]
+            if number < sheet.first or not filled:
+                continue
+            if _FOOTER.match(filled[0]) and len(filled) <= max(1, width // 2):
+                continue
+            yield number, (cells + [""] * width)[:width]
+
+    def _batch(self, chunk: list[Row], sheet: Sheet) -> Batch:
+        rows = np.array([number for number, _ in chunk], dtype=np.int64)
+        columns = zip(*(cells for _, cells in chunk), strict=True)
+        values = dict(zip(sheet.titles, columns, strict=True))
+        table = pa.table({title: pa.array(list(v), pa.string()) for title, v in values.items()})
+        if sheet.columns is None:
+            return Batch(rows, np.full(len(rows), None, dtype=object), table)
+        shapes, problems = points(sheet.columns, dict(values), rows)
+        return Batch(rows, shapes, table, problems)
+
+
+def open_excel(path: Path, options: ReadOptions) -> ExcelSource:
+    """Open a workbook and find the tables in it; ReadError when it is none."""
+    source = ExcelSource(path, options)
+    _ = source.info
+    return source

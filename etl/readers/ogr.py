@@ -1,0 +1,199 @@
+"""Shapefile, GeoPackage, GeoJSON, FileGDB, DXF and OSM PBF through GDAL (pyogrio, Arrow)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyogrio
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError, FieldError
+
+from etl.readers import shapefile
+from etl.readers.model import (
+    Batch,
+    FieldInfo,
+    LayerInfo,
+    ReadError,
+    ReadOptions,
+    RowProblem,
+    SourceInfo,
+    choose_layer,
+)
+
+_NO_GEOMETRY = {"None", None}
+
+
+def _open_options(path: Path) -> dict[str, Any]:
+    """OSM keeps the tags that have no column of their own, as JSON."""
+    return {"TAGS_FORMAT": "JSON"} if ".osm" in path.name.lower() else {}
+
+
+def _target(path: Path) -> str:
+    return f"/vsigzip/{path}" if path.name.lower().endswith(".osm.gz") else str(path)
+
+
+@contextmanager
+def _without_measure_warnings() -> Iterator[None]:
+    """M values are dropped by design (no layer has them); GDAL's warning says nothing more."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Measured \\(M\\) geometry", UserWarning)
+        yield
+
+
+def _states_crs(path: Path) -> bool:
+    """Whether a GeoJSON has a `crs` member near its beginning or its end."""
+    with path.open("rb") as stream:
+        head = stream.read(65_536)
+        stream.seek(max(0, path.stat().st_size - 4_096))
+        tail = stream.read()
+    return b'"crs"' in head or b'"crs"' in tail
+
+
+def _bounds(value: Any) -> tuple[float, float, float, float] | None:
+    if value is None or not np.all(np.isfinite(value)):
+        return None
+    return (float(value[0]), float(value[1]), float(value[2]), float(value[3]))
+
+
+@dataclass(frozen=True)
+class OgrSource:
+    """A file that GDAL reads; layers are listed lazily, batches stream through Arrow."""
+
+    path: Path
+    options: ReadOptions
+    check: shapefile.ShapefileCheck | None = None
+
+    @property
+    def _encoding(self) -> str | None:
+        return self.check.encoding if self.check is not None else self.options.encoding
+
+    @cached_property
+    def info(self) -> SourceInfo:
+        """Driver and all layers; a sequential format (OSM) tells no counts."""
+        checked = self.check
+        try:
+            with _without_measure_warnings():
+                names = [str(row[0]) for row in pyogrio.list_layers(_target(self.path))]
+        except DataSourceError as error:
+            raise self._unreadable(error) from error
+        wanted = self.options.layer
+        layers, driver, declared = [], "", None
+        notes = list(checked.notes) if checked else []
+        # RFC 7946 means WGS 84 when nothing is said; to us nothing said is nothing declared.
+        silent = self.path.suffix.lower() in {".geojson", ".json"} and not _states_crs(self.path)
+        if silent:
+            notes.append("GeoJSON 未写 crs，坐标系未声明 no crs member: the datum is not declared")
+        for name in names:
+            meta = self._meta(name)
+            driver = str(meta["driver"])
+            declared = None if meta["encoding"] is None else str(meta["encoding"])
+            layers.append(self._layer(name, meta | ({"crs": None} if silent else {})))
+        if not layers or (wanted is not None and wanted not in names):
+            choose_layer(SourceInfo(self.path, driver, tuple(layers)), wanted)
+        return SourceInfo(
+            path=self.path,
+            driver=driver,
+            layers=tuple(layers),
+            encoding_declared=checked.declared if checked else declared,
+            encoding_detected=checked.detected if checked else None,
+            notes=tuple(notes),
+        )
+
+    def _meta(self, name: str) -> dict[str, Any]:
+        try:
+            with _without_measure_warnings():
+                found: dict[str, Any] = pyogrio.read_info(
+                    _target(self.path), layer=name, encoding=self._encoding
+                )
+        except (DataSourceError, DataLayerError) as error:
+            raise self._unreadable(error) from error
+        return found
+
+    def _layer(self, name: str, meta: dict[str, Any]) -> LayerInfo:
+        fields = tuple(
+            FieldInfo(str(title), str(kind).removeprefix("OFT"))
+            for title, kind in zip(meta["fields"], meta["ogr_types"], strict=True)
+        )
+        kind = meta["geometry_type"]
+        count = int(meta["features"])
+        return LayerInfo(
+            name=name,
+            geometry_type=None if kind in _NO_GEOMETRY else str(kind),
+            fields=fields,
+            declared_crs=None if meta["crs"] is None else str(meta["crs"]),
+            feature_count=None if count < 0 else count,
+            extent=_bounds(meta["total_bounds"]),
+        )
+
+    @property
+    def layer(self) -> LayerInfo:
+        """The chosen layer."""
+        return choose_layer(self.info, self.options.layer)
+
+    def batches(self) -> Iterator[Batch]:
+        """Stream the layer; the ordinal of the feature is its row number."""
+        layer = self.layer
+        done = 0
+        try:
+            with pyogrio.raw.open_arrow(
+                _target(self.path),
+                layer=layer.name,
+                encoding=self._encoding,
+                batch_size=self.options.batch_rows,
+                use_pyarrow=True,
+                **_open_options(self.path),
+            ) as (meta, reader):
+                geometry_name = meta["geometry_name"] or "wkb_geometry"
+                for record in reader:
+                    yield self._batch(pa.Table.from_batches([record]), geometry_name, done)
+                    done += record.num_rows
+        except (DataSourceError, DataLayerError, FieldError, pa.ArrowException, OSError) as error:
+            raise self._unreadable(error, done) from error
+        if layer.feature_count is not None and done != layer.feature_count:
+            raise self._short(layer.feature_count, done)
+
+    def _batch(self, table: pa.Table, geometry_name: str, done: int) -> Batch:
+        rows = np.arange(done + 1, done + 1 + table.num_rows, dtype=np.int64)
+        if geometry_name not in table.column_names:
+            return Batch(rows, np.full(table.num_rows, None, dtype=object), table)
+        wkb = table.column(geometry_name).to_numpy(zero_copy_only=False)
+        shapes = shapely.from_wkb(wkb, on_invalid="ignore")
+        unread = np.array([raw is not None for raw in wkb]) & (shapes == None)  # noqa: E711
+        problems = tuple(
+            RowProblem(int(row), None, "图形无法解析 the geometry cannot be read")
+            for row in rows[unread]
+        )
+        return Batch(rows, shapes, table.drop_columns([geometry_name]), problems)
+
+    def _short(self, stated: int, done: int) -> ReadError:
+        return ReadError(
+            self.path,
+            f"应有 {stated} 个要素，只读到 {done} 个，文件可能被截断。",
+            f"{stated} features stated, {done} read: the file may be truncated.",
+        )
+
+    def _unreadable(self, error: Exception, done: int | None = None) -> ReadError:
+        after = f"（读到第 {done} 个要素）" if done else ""
+        also = f" after feature {done}" if done else ""
+        detail = " ".join(str(error).split())[:300].replace(str(self.path), self.path.name)
+        return ReadError(
+            self.path,
+            f"无法读取{after}，文件损坏、被截断或不是它声称的格式。",
+            f"cannot be read{also}: damaged, truncated or not the format it claims ({detail}).",
+        )
+
+
+def open_ogr(path: Path, options: ReadOptions) -> OgrSource:
+    """Open with GDAL; a Shapefile is checked for completeness and encoding first."""
+    checked = shapefile.check(path, options.encoding) if path.suffix.lower() == ".shp" else None
+    source = OgrSource(path, options, checked)
+    _ = source.info
+    return source

@@ -1,0 +1,170 @@
+"""CSV and other delimited text: every value stays text, coordinates become points."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from etl.readers.columns import CoordinateColumns, guess_columns, points
+from etl.readers.encoding import SAMPLE_BYTES, canonical, choose, decodes, detect_stream
+from etl.readers.model import (
+    Batch,
+    FieldInfo,
+    LayerInfo,
+    ReadError,
+    ReadOptions,
+    RowProblem,
+    SourceInfo,
+    choose_layer,
+)
+
+_DELIMITERS = (",", "\t", ";", "|")
+csv.field_size_limit(16_000_000)
+
+
+def coordinate_columns(
+    path: Path, titles: tuple[str, ...], options: ReadOptions
+) -> tuple[CoordinateColumns | None, tuple[str, ...]]:
+    """Columns as stated, else as titled (with a note); ReadError when a stated one is missing."""
+    stated = [name for name in (options.x, options.y, options.z) if name is not None]
+    missing = [name for name in stated if name not in titles]
+    if missing:
+        listed = ", ".join(titles)
+        raise ReadError(
+            path,
+            f"没有列 {'、'.join(missing)}；有：{listed}。",
+            f"no column {', '.join(missing)}; it has: {listed}.",
+        )
+    if options.x is not None and options.y is not None:
+        return CoordinateColumns(options.x, options.y, options.z), ()
+    found = guess_columns(titles)
+    if found is None:
+        return None, ("没有坐标列 no coordinate columns found by title",)
+    return found, (
+        f"按标题取坐标列：东/经={found.x}，北/纬={found.y}"
+        f" coordinate columns by title: x={found.x}, y={found.y}",
+    )
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """A delimited text file with one header line."""
+
+    path: Path
+    options: ReadOptions
+    encoding: str
+    detected: str | None
+    delimiter: str
+    titles: tuple[str, ...]
+    columns: CoordinateColumns | None
+    notes: tuple[str, ...]
+
+    @cached_property
+    def info(self) -> SourceInfo:
+        """One layer named after the file; the count is not known before reading."""
+        layer = LayerInfo(
+            name=self.path.stem,
+            geometry_type="Point" if self.columns else None,
+            fields=tuple(FieldInfo(title, "String") for title in self.titles),
+            declared_crs=None,
+            feature_count=None,
+            extent=None,
+        )
+        return SourceInfo(
+            self.path, "CSV", (layer,), self.options.encoding, self.detected, self.notes
+        )
+
+    @property
+    def layer(self) -> LayerInfo:
+        """The only layer."""
+        return choose_layer(self.info, self.options.layer)
+
+    def batches(self) -> Iterator[Batch]:
+        """Stream rows; a row number is the line where the record ends."""
+        try:
+            with self.path.open(encoding=_python_codec(self.encoding), newline="") as stream:
+                reader = csv.reader(stream, delimiter=self.delimiter)
+                next(reader, None)
+                numbered = ((reader.line_num, row) for row in reader if any(row))
+                while chunk := list(itertools.islice(numbered, self.options.batch_rows)):
+                    yield self._batch(chunk)
+        except UnicodeDecodeError as error:
+            raise ReadError(
+                self.path,
+                f"第 {error.start} 字节起不是 {self.encoding} 文字。",
+                f"not {self.encoding} text from byte {error.start} of a block on.",
+            ) from error
+        except csv.Error as error:
+            raise ReadError(
+                self.path, "不是有效的 CSV。", f"not a valid delimited text ({error})."
+            ) from error
+
+    def _batch(self, chunk: list[tuple[int, list[str]]]) -> Batch:
+        rows = np.array([number for number, _ in chunk], dtype=np.int64)
+        width = len(self.titles)
+        problems: list[RowProblem] = []
+        records = []
+        for number, row in chunk:
+            if len(row) != width:
+                problems.append(
+                    RowProblem(
+                        number,
+                        None,
+                        f"有 {len(row)} 列，标题有 {width} 列"
+                        f" {len(row)} values, the header has {width}",
+                    )
+                )
+                row = (row + [""] * width)[:width]
+            records.append(row)
+        values = dict(zip(self.titles, zip(*records, strict=True), strict=True))
+        table = pa.table({name: pa.array(column, pa.string()) for name, column in values.items()})
+        if self.columns is None:
+            return Batch(rows, np.full(len(rows), None, dtype=object), table, tuple(problems))
+        shapes, bad = points(self.columns, dict(values), rows)
+        torn = {problem.row for problem in problems}
+        if torn:
+            shapes[np.isin(rows, list(torn))] = None
+            bad = tuple(problem for problem in bad if problem.row not in torn)
+        return Batch(rows, shapes, table, (*problems, *bad))
+
+
+def _python_codec(encoding: str) -> str:
+    return "utf-8-sig" if encoding == "UTF-8" else encoding
+
+
+def unique_titles(titles: list[str]) -> tuple[str, ...]:
+    """Stripped titles; an empty one becomes column_3, a repeated one gets its number."""
+    seen: dict[str, int] = {}
+    out = []
+    for position, raw in enumerate(titles, start=1):
+        title = " ".join(raw.split()) or f"column_{position}"
+        seen[title] = seen.get(title, 0) + 1
+        out.append(title if seen[title] == 1 else f"{title}_{seen[title]}")
+    return tuple(out)
+
+
+def open_table(path: Path, options: ReadOptions) -> TableSource:
+    """Detect encoding and delimiter, read the header; ReadError for what is no table."""
+    with path.open("rb") as stream:
+        sample = stream.read(SAMPLE_BYTES)
+    whole = len(sample) < SAMPLE_BYTES
+    if not sample.strip():
+        raise ReadError(path, "文件是空的。", "the file is empty.")
+    if b"\x00" in sample[:4096]:
+        raise ReadError(path, "不是文本文件。", "not a text file (it holds zero bytes).")
+    detected = detect_stream(sample, whole=whole)
+    stated = options.encoding
+    valid = stated is not None and decodes(sample, canonical(stated, path), whole=whole)
+    encoding = choose(path, stated, detected, valid)
+    first = sample.decode(encoding, errors="ignore").lstrip("\ufeff").splitlines()[0]
+    delimiter = max(_DELIMITERS, key=first.count)
+    titles = unique_titles(next(csv.reader([first], delimiter=delimiter)))
+    columns, notes = coordinate_columns(path, titles, options)
+    return TableSource(path, options, encoding, detected, delimiter, titles, columns, notes)
