@@ -12,6 +12,7 @@ from geoserver_py import (
     metrics,
     ogc,
     openapi,
+    position_routes,
     style_routes,
     tile_routes,
 )
@@ -29,6 +30,7 @@ def operations() -> tuple[Operation, ...]:
         *style_routes.OPERATIONS,
         *gazetteer_routes.OPERATIONS,
         *grid_routes.OPERATIONS,
+        *position_routes.OPERATIONS,
         *openapi.OPERATIONS,
         *ogc.OPERATIONS,
     )

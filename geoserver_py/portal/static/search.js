@@ -1,0 +1,91 @@
+// The search box: suggestions while typing, the geocoder on Enter, coordinates in any notation.
+
+import { get } from "./service.js";
+
+const WAIT_MS = 120;
+
+/** Wire the box; `choose(feature)` is called with a GeocodeJSON feature. */
+export function searchBox(input, list, choose, say) {
+  let timer;
+  let running;
+  let features = [];
+  let selected = -1;
+
+  const close = () => {
+    list.hidden = true;
+    input.setAttribute("aria-expanded", "false");
+    selected = -1;
+  };
+  const pick = (feature) => {
+    close();
+    input.value = labelOf(feature);
+    choose(feature);
+  };
+  const mark = () =>
+    [...list.children].forEach((item, i) => item.setAttribute("aria-selected", i === selected));
+
+  const show = () => {
+    list.replaceChildren(
+      ...features.map((feature) => {
+        const item = document.createElement("li");
+        const level = document.createElement("small");
+        item.role = "option";
+        level.textContent = feature.properties.geocoding?.level ?? "";
+        item.append(labelOf(feature), level);
+        item.addEventListener("pointerdown", (event) => {
+          event.preventDefault();
+          pick(feature);
+        });
+        return item;
+      }),
+    );
+    list.hidden = features.length === 0;
+    input.setAttribute("aria-expanded", String(!list.hidden));
+  };
+
+  const ask = async (path) => {
+    running?.abort();
+    running = new AbortController();
+    const text = input.value.trim();
+    if (!text) {
+      close();
+      return [];
+    }
+    try {
+      const answer = await get(path, { q: text, limit: 8 }, running.signal);
+      return answer.features;
+    } catch (refused) {
+      if (refused.name !== "AbortError") say(refused.message);
+      return [];
+    }
+  };
+
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      features = await ask("suggest");
+      selected = -1;
+      show();
+    }, WAIT_MS);
+  });
+  input.addEventListener("keydown", async (event) => {
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      const step = event.key === "ArrowDown" ? 1 : -1;
+      selected = Math.max(-1, Math.min(features.length - 1, selected + step));
+      mark();
+      event.preventDefault();
+    } else if (event.key === "Escape") close();
+    else if (event.key === "Enter") {
+      clearTimeout(timer);
+      if (selected >= 0) return pick(features[selected]);
+      const found = await ask("geocode");
+      if (found.length > 0) pick(found[0]);
+      else if (input.value.trim()) say("没有找到这个地方。No such place was found.");
+    }
+    return undefined;
+  });
+  input.addEventListener("blur", close);
+}
+
+export const labelOf = (feature) =>
+  feature.properties.geocoding?.label ?? feature.properties.label ?? feature.properties.name ?? "";
