@@ -24,15 +24,18 @@ demo: setup $(BIN)/.ready $(NODE)
 	@GEOSERVER_PY_PORT=$(PORT) GEOSERVER_PY_REAL_DATA='$(DATA)' \
 		exec $(BIN)/geoserver-py demo up --end-with-make
 
-test: browser $(BIN)/.ready $(NODE) lint
-	@$(BIN)/pytest $(TESTS)
+# Both always run, and pytest's closing line comes last.
+test: browser $(BIN)/.ready $(NODE)
+	@status=0; $(MAKE) --no-print-directory lint || status=1; \
+		$(BIN)/pytest $(TESTS) || status=1; exit $$status
 
 lint: $(BIN)/.ready
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 
-bench: setup $(BIN)/.ready $(NODE)
+bench: $(BIN)/.ready $(NODE)
+	@.ci/setup.sh bench
 	@exec $(BIN)/python -m geoserver_py.bench
 
 format: $(BIN)/.ready

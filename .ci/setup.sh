@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs, on Debian 12, what `make demo` and `make test` need and the machine lacks.
 # Looks for the commands and files themselves, not for packages: another source is as good.
-# Needs root or sudo only if something is missing. `setup.sh browser` adds what browser tests need.
+# Needs root or sudo only if something is missing. `setup.sh browser` adds what browser tests need,
+# `setup.sh bench` what the benchmark needs.
 set -eu
 
 want=${1:-service}
@@ -30,6 +31,12 @@ if [ -z "$postgis" ] && [ -z "${DATABASE_URL:-}${GEOSERVER_PY_DATABASE_URL:-}" ]
 fi
 need postgresql-client pg_dump
 need gdal-bin ogr2ogr
+if command -v python3 >/dev/null 2>&1 &&
+    ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    echo "setup: $(python3 --version) is too old: Python 3.11 or newer must be the first python3" \
+        "on PATH." >&2
+    exit 1
+fi
 if ! python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then missing="$missing python3-venv"; fi
 if [ -e geoserver_py/portal/package-lock.json ]; then
     need nodejs node nodejs-current
@@ -41,6 +48,7 @@ if [ "$want" = browser ]; then
         missing="$missing fontconfig fonts-noto-cjk"
     fi
 fi
+if [ "$want" = bench ]; then need wrk wrk; fi
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ]; then

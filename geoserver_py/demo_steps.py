@@ -9,7 +9,11 @@ from dataclasses import dataclass
 import psycopg
 
 from geoserver_py.errors import WorkFailed
+from geoserver_py.refusals import REFUSALS
 from geoserver_py.settings import Settings
+from layers.definition import load_definitions
+from layers.migrate import current, upgrade
+from layers.schema import apply
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,28 @@ def check_database(settings: Settings) -> str:
     return f"PostgreSQL {row[0]}, PostGIS {row[1]}"
 
 
-STEPS: tuple[Step, ...] = (Step("database", check_database),)
+def migrate(settings: Settings) -> str:
+    """Bring the catalogue's tables to this version."""
+    dsn = settings.dsn()
+    before = current(dsn)
+    upgrade(dsn)
+    after = current(dsn)
+    return f"at {after}" if before == after else f"{before or 'empty'} -> {after}"
+
+
+def apply_layers(settings: Settings) -> str:
+    """Make the layers' tables what their definitions say."""
+    definitions = load_definitions()
+    with psycopg.connect(settings.dsn()) as connection:
+        done = apply(connection, definitions.values())
+    return f"{len(definitions)} layers, {len(done)} statements"
+
+
+STEPS: tuple[Step, ...] = (
+    Step("database", check_database),
+    Step("db migrate", migrate),
+    Step("layers apply", apply_layers),
+)
 
 
 def prepare_all(settings: Settings, say: Callable[[str], None]) -> None:
@@ -41,6 +66,6 @@ def prepare_all(settings: Settings, say: Callable[[str], None]) -> None:
         began = time.monotonic()
         try:
             outcome = step.run(settings)
-        except WorkFailed as failure:
+        except REFUSALS as failure:
             raise WorkFailed(f"{step.name}: {failure}") from failure
         say(f"[{number}/{len(STEPS)}] {step.name}: {outcome} ({time.monotonic() - began:.1f} s)")

@@ -35,7 +35,9 @@ def test_a_machine_that_has_everything_is_left_alone() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 def test_without_root_one_sentence_names_what_is_missing_and_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "id").symlink_to("/usr/bin/id")  # a machine with hardly a command
-    (tmp_path / "python3").symlink_to("/bin/false")
+    python = tmp_path / "python3"  # one whose venv module is not installed
+    python.write_text("#!/bin/sh\ncase $2 in *ensurepip*) exit 1 ;; esac\n")
+    python.chmod(0o755)
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     answer = run(tmp_path, "browser", user=65534)
@@ -46,6 +48,15 @@ def test_without_root_one_sentence_names_what_is_missing_and_what_to_do(tmp_path
         assert package in answer.stderr
     assert "as root or with sudo" in answer.stderr
     assert "DATABASE_URL" in answer.stderr
+
+
+def test_a_python_that_is_too_old_is_named(tmp_path: Path) -> None:
+    python = tmp_path / "python3"
+    python.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2 && exit\nexit 1\n')
+    python.chmod(0o755)
+    answer = run(tmp_path)
+    assert answer.returncode == 1
+    assert "Python 3.9.2 is too old: Python 3.11 or newer" in answer.stderr
 
 
 def test_the_script_runs_under_the_posix_shell_and_prevents_the_main_cluster() -> None:

@@ -157,6 +157,14 @@ def test_a_failing_preparation_stops_postgresql_and_fails(data: Path, port: int)
     assert processes_with([str(data)]) == []
 
 
+def test_ctrl_c_during_the_preparation_ends_everything(data: Path, port: int) -> None:
+    demo = start(data, port, prepare="import time; print('busy', flush=True); time.sleep(60)")
+    read_until(demo, "busy")
+    os.killpg(demo.pid, signal.SIGINT)
+    assert demo.wait(6) == 0
+    assert processes_with([str(data)]) == []
+
+
 def test_a_second_demo_in_the_same_clone_is_refused_and_the_first_goes_on(
     data: Path, port: int
 ) -> None:

@@ -13,8 +13,7 @@ import typer
 from geoserver_py import __version__
 from geoserver_py.cli import db, serve, up
 from geoserver_py.cli.output import say
-from geoserver_py.errors import WorkFailed
-from layers.migrate import MigrationRefused
+from geoserver_py.refusals import REFUSALS
 
 app = typer.Typer(
     name="geoserver-py",
@@ -45,10 +44,6 @@ def _root(
     ),
 ) -> None:
     """一张图 / one map."""
-
-
-REFUSALS = (WorkFailed, MigrationRefused)
-"""What rooms raise when work cannot be done; their text is the reason for a person."""
 
 
 def main() -> None:

@@ -1,0 +1,22 @@
+"""Every error by which a room says, in one sentence for a person, that work cannot be done."""
+
+from __future__ import annotations
+
+from etl.datum.errors import DatumError
+from geoserver_py.errors import WorkFailed
+from layers.definition import DefinitionError
+from layers.migrate import MigrationRefused
+from layers.revision import NotAppliedError
+from layers.schema import SchemaError
+from layers.write import WriteError
+
+REFUSALS = (
+    WorkFailed,
+    DefinitionError,
+    MigrationRefused,
+    SchemaError,
+    NotAppliedError,
+    WriteError,
+    DatumError,
+)
+"""Printed as one line, exit code 1; anything else is a defect of ours and keeps its traceback."""
