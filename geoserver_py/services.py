@@ -21,6 +21,8 @@ from layers.access import Principal
 from layers.catalogue import Catalogue, catalogue_state, load_catalogue_async
 from layers.city import CityProfile, load_city
 from layers.keys import load_principals
+from tiles.cache import TileCache
+from tiles.server import TileServer
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class Services:
     registry: DatumRegistry
     pools: Pools
     gazetteer: GazetteerService
+    tiles: TileServer
     catalogue: Catalogue
     principals: Mapping[str, Principal]
     """Principals by the hash of their API key."""
@@ -75,6 +78,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             registry=DatumRegistry(),
             pools=pools,
             gazetteer=GazetteerService(pools.control),
+            tiles=TileServer(TileCache(limit=settings.tile_cache_mb * 1024 * 1024)),
             catalogue=Catalogue(generation=-1, layers={}),
             principals={},
         )

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     base_url: str | None = Field(
         default=None, description="public URL in links, when a proxy hides the server"
     )
+    tile_cache_mb: int = Field(
+        default=64, ge=0, description="memory for encoded vector tiles a process, 0 for none (MiB)"
+    )
     demo_seed: int = Field(default=20261122, description="seed of the synthetic sample city")
     demo_scale: float = Field(default=1.0, gt=0, description="size of the synthetic sample city")
     real_data: Path | None = Field(
