@@ -1,0 +1,1 @@
+"""The address engine: normalise, parse, index, match, reverse, suggest."""

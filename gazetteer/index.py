@@ -1,0 +1,245 @@
+"""The dictionary of a city: an immutable snapshot of every name, built from plain records.
+
+Names are found by one Aho-Corasick automaton (0.03 ms an address for a whole country), misspelled
+names by symmetric deletion, homophones by their pinyin. House numbers stay in PostgreSQL: a road's
+numbers are one B-tree range, fresh without any copy.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import ahocorasick
+from rapidfuzz.distance import OSA
+
+from gazetteer.levels import CODE_LENGTH, Kind
+from gazetteer.names import (
+    class_variants,
+    deletions,
+    homophone_key,
+    initial_keys,
+    pinyin_keys,
+    short_name,
+)
+from gazetteer.normalise import key_of
+from gazetteer.provinces import PROVINCES
+from gazetteer.records import Place, chain_of
+
+MAX_FUZZY_LENGTH = 12
+"""Longest name, in characters, that is found with a wrong character."""
+
+_MIN_PINYIN = 4
+
+
+class Form(StrEnum):
+    """Which form of a name a text holds."""
+
+    FULL = "full"
+    SHORT = "short"
+    CLASS = "class"
+    PINYIN = "pinyin"
+    INITIALS = "initials"
+    HOMOPHONE = "homophone"
+    FUZZY = "fuzzy"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One pattern of the dictionary: places that bear it as ``form`` of their name."""
+
+    pattern: str
+    kind: Kind
+    form: Form
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class GazetteerIndex:
+    """An immutable dictionary. Use ``build``; all look-ups are in memory."""
+
+    city_code: str
+    places: tuple[Place, ...]
+    divisions: Mapping[str, Place]
+    address_accuracy_m: float
+    """Accuracy that the address layer states, in metres."""
+    _patterns: Mapping[str, tuple[Entry, ...]] = field(repr=False)
+    _automaton: Any = field(repr=False)
+    _neighbours: Mapping[str, tuple[str, ...]] = field(repr=False)
+    _homophones: Mapping[str, tuple[str, ...]] = field(repr=False)
+    _sorted: tuple[str, ...] = field(repr=False)
+    _codes_by_name: Mapping[str, tuple[str, ...]] = field(repr=False)
+
+    @classmethod
+    def build(
+        cls,
+        places: Iterable[Place],
+        *,
+        city_code: str,
+        city_name: str,
+        address_accuracy_m: float = 5.0,
+    ) -> GazetteerIndex:
+        """Index the places of a city whose GB/T 2260 code starts with ``city_code``.
+
+        Province and city are added when no record names them. Equal divisions from several
+        layers (register and polygons) become one, with the position of the one that has it.
+        """
+        divisions = _merged(_with_parents(list(places), city_code, city_name))
+        others = [place for place in places if not place.kind.is_division]
+        every = (*divisions.values(), *others)
+        grouped: dict[tuple[str, Kind, Form], list[Place]] = defaultdict(list)
+        for place in every:
+            for pattern, form in _patterns_of(place):
+                grouped[pattern, place.kind, form].append(place)
+        patterns: dict[str, list[Entry]] = defaultdict(list)
+        for (pattern, kind, form), bearers in grouped.items():
+            patterns[pattern].append(Entry(pattern, kind, form, tuple(dict.fromkeys(bearers))))
+        automaton = ahocorasick.Automaton()
+        neighbours: dict[str, list[str]] = defaultdict(list)
+        homophones: dict[str, list[str]] = defaultdict(list)
+        for pattern, entries in patterns.items():
+            if any(entry.form is not Form.INITIALS for entry in entries):
+                automaton.add_word(pattern, pattern)
+            if 3 <= len(pattern) <= MAX_FUZZY_LENGTH and any(
+                entry.form is Form.FULL for entry in entries
+            ):
+                for rest in deletions(pattern):
+                    neighbours[rest].append(pattern)
+                homophones[homophone_key(pattern)].append(pattern)
+        if patterns:
+            automaton.make_automaton()
+        names: dict[str, list[str]] = defaultdict(list)
+        for code, division in divisions.items():
+            names[key_of(division.name)].append(code)
+        return cls(
+            city_code=city_code,
+            places=every,
+            divisions=divisions,
+            address_accuracy_m=address_accuracy_m,
+            _patterns={pattern: tuple(entries) for pattern, entries in patterns.items()},
+            _automaton=automaton if patterns else None,
+            _neighbours={rest: tuple(found) for rest, found in neighbours.items()},
+            _homophones={sound: tuple(found) for sound, found in homophones.items()},
+            _sorted=tuple(sorted(patterns)),
+            _codes_by_name={name: tuple(codes) for name, codes in names.items()},
+        )
+
+    def occurrences(self, key: str) -> Iterator[tuple[int, int, Entry]]:
+        """Every pattern in ``key`` with its range [start, end), overlapping ones included."""
+        if self._automaton is None:
+            return
+        for last, pattern in self._automaton.iter(key):
+            for entry in self._patterns[pattern]:
+                if entry.form is not Form.INITIALS:
+                    yield last - len(pattern) + 1, last + 1, entry
+
+    def entries(self, pattern: str) -> tuple[Entry, ...]:
+        """The entries of one exact pattern."""
+        return self._patterns.get(pattern, ())
+
+    def similar(self, text: str) -> Iterator[tuple[Entry, Form]]:
+        """Full names one character away from ``text``, or sounding the same."""
+        if not 3 <= len(text) <= MAX_FUZZY_LENGTH:
+            return
+        alike = set(self._homophones.get(homophone_key(text), ()))
+        near = {name for rest in deletions(text) for name in self._neighbours.get(rest, ())}
+        for name in alike | near:
+            if name == text or not (name in alike or OSA.distance(text, name) == 1):
+                continue
+            for entry in self._patterns[name]:
+                if entry.form is Form.FULL:
+                    yield entry, Form.HOMOPHONE if name in alike else Form.FUZZY
+
+    def starting_with(self, prefix: str, limit: int = 2000) -> Iterator[Entry]:
+        """Entries whose pattern starts with ``prefix``, in the order of patterns."""
+        position = bisect.bisect_left(self._sorted, prefix)
+        for pattern in self._sorted[position : position + limit]:
+            if not pattern.startswith(prefix):
+                return
+            yield from self._patterns[pattern]
+
+    def chain(self, code: str) -> tuple[Place, ...]:
+        """The divisions from province down to ``code``, as far as they are known."""
+        return tuple(self.divisions[c] for c in chain_of(code) if c in self.divisions)
+
+    def label(self, code: str) -> str:
+        """Name of a division with all names above it: 广东省梅州市梅县区大坪镇."""
+        return "".join(division.name for division in self.chain(code))
+
+    def positioned(self, place: Place) -> Place | None:
+        """The place, or the nearest division above it that has a position."""
+        if place.lon is not None:
+            return place
+        for code in reversed(chain_of(place.code)):
+            above = self.divisions.get(code)
+            if above is not None and above.lon is not None:
+                return above
+        return None
+
+    def code_of(self, county: str, town: str, village: str) -> str:
+        """Code of the division that bears these names (each may be empty); '' if none does."""
+        code = self.city_code
+        for name, length in ((county, 6), (town, 9), (village, 12)):
+            if not name:
+                continue
+            found = [
+                c
+                for c in self._codes_by_name.get(key_of(name), ())
+                if len(c) == length and c.startswith(code)
+            ]
+            if len(found) != 1:
+                break
+            code = found[0]
+        return code if len(code) > len(self.city_code) else ""
+
+
+def _with_parents(places: list[Place], city_code: str, city_name: str) -> list[Place]:
+    divisions = [place for place in places if place.kind.is_division]
+    if city_code and city_name:
+        divisions.append(Place(Kind.CITY, city_name, city_code, None, None, None, "", city_code))
+    for code, name in PROVINCES.items():
+        divisions.append(Place(Kind.PROVINCE, name, code, None, None, None, "", code))
+    return divisions
+
+
+def _merged(divisions: Iterable[Place]) -> dict[str, Place]:
+    """One division a code: with a position before without, then in the order given."""
+    chosen: dict[str, Place] = {}
+    for division in divisions:
+        known = chosen.get(division.code)
+        if known is None or (known.lon is None and division.lon is not None):
+            chosen[division.code] = division
+    return {
+        code: chosen[code]
+        for code in sorted(chosen, key=lambda c: (len(c), c))
+        if len(code) in CODE_LENGTH
+    }
+
+
+def _patterns_of(place: Place) -> Iterator[tuple[str, Form]]:
+    full = key_of(place.name)
+    if len(full) < 2:
+        return
+    yield full, Form.FULL
+    short = short_name(place.name, place.kind)
+    if short is not None:
+        yield key_of(short), Form.SHORT
+    for variant in class_variants(place.name, place.kind):
+        yield key_of(variant), Form.CLASS
+    if len(full) > MAX_FUZZY_LENGTH:
+        return
+    if place.kind is Kind.TOWN and place.name.endswith("街道"):
+        yield key_of(place.name[:-1]), Form.CLASS
+    spellings = pinyin_keys(place.name)
+    if short is not None and place.kind <= Kind.TOWN:
+        spellings = (*spellings, *pinyin_keys(short))
+    for spelling in dict.fromkeys(spellings):
+        if len(spelling) >= _MIN_PINYIN:
+            yield spelling, Form.PINYIN
+    for initials in initial_keys(place.name):
+        if len(initials) >= 2:
+            yield initials, Form.INITIALS

@@ -1,0 +1,1 @@
+SELECT fid, id, name FROM layer.division_name
