@@ -1,0 +1,194 @@
+"""`etl inspect`: what a delivered file is, and what its coordinates truly are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import shapely
+from pyproj.exceptions import CRSError
+
+from etl.datum import DatumError, DatumRegistry
+from etl.detect import Detection, Reference, detect
+from etl.readers import LayerInfo, ReadOptions, Source, SourceInfo, open_source
+from etl.readers.columns import all_columns, numbers
+from etl.readers.model import Bounds, RowProblem
+from layers.city import CityProfile
+
+SAMPLE_ROWS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinateFinding:
+    """Detection for the geometry (`columns` None) or for one pair of table columns (x, y)."""
+
+    columns: tuple[str, str] | None
+    detection: Detection
+
+
+@dataclass(frozen=True, slots=True)
+class LayerInspection:
+    """One layer: as declared, as counted over `rows_read` rows, and as detected."""
+
+    layer: LayerInfo
+    rows_read: int
+    complete: bool
+    extent: Bounds | None
+    geometry_types: tuple[str, ...]
+    findings: tuple[CoordinateFinding, ...]
+    problems: tuple[RowProblem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Everything `etl inspect` prints."""
+
+    source: SourceInfo
+    layers: tuple[LayerInspection, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain record for `--json`."""
+        return {
+            "file": self.source.path.name,
+            "driver": self.source.driver,
+            "encoding": {
+                "declared": self.source.encoding_declared,
+                "detected": self.source.encoding_detected,
+            },
+            "notes": list(self.source.notes),
+            "layers": [_layer_json(layer) for layer in self.layers],
+        }
+
+
+def _layer_json(found: LayerInspection) -> dict[str, Any]:
+    layer = found.layer
+    return {
+        "name": layer.name,
+        "geometry_type": layer.geometry_type,
+        "geometry_types": list(found.geometry_types),
+        "feature_count": layer.feature_count,
+        "rows_read": found.rows_read,
+        "complete": found.complete,
+        "declared_crs": layer.declared_crs,
+        "extent": None if found.extent is None else list(found.extent),
+        "fields": [{"name": field.name, "type": field.type} for field in layer.fields],
+        "problems": [
+            {"row": p.row, "column": p.column, "reason": p.reason} for p in found.problems
+        ],
+        "coordinates": [
+            {
+                "columns": None if f.columns is None else list(f.columns),
+                **f.detection.to_json(),
+            }
+            for f in found.findings
+        ],
+    }
+
+
+def load_reference(
+    path: Path, registry: DatumRegistry, coordsys: str = "cgcs2000"
+) -> Reference | None:
+    """Trusted linework from a file whose coordsys the caller vouches for."""
+    chain = registry.chain(coordsys)
+    shapes: list[Any] = []
+    for batch in open_source(path).batches():
+        shapes += [g for g in batch.geometry if g is not None]
+
+    def turned(xy: Any) -> Any:
+        lon, lat, _ = chain.apply(xy[:, 0], xy[:, 1])
+        return np.column_stack([lon, lat])
+
+    return Reference.from_geometries(list(shapely.transform(np.array(shapes, object), turned)))
+
+
+def declared_name(crs: str | None, registry: DatumRegistry) -> str | None:
+    """A file's declared CRS as a coordsys name; None when it says nothing usable."""
+    if crs is None:
+        return None
+    try:
+        return registry.parse(crs).name
+    except DatumError:
+        pass
+    try:
+        code = pyproj.CRS.from_user_input(crs).to_epsg(min_confidence=70)
+    except CRSError:
+        return None
+    return None if code is None else registry.parse(f"epsg:{code}").name
+
+
+def inspect_file(
+    path: Path,
+    profile: CityProfile,
+    *,
+    registry: DatumRegistry | None = None,
+    reference: Reference | None = None,
+    options: ReadOptions | None = None,
+) -> Inspection:
+    """Inspect all layers (or the one named in `options`); ReadError when it cannot be read."""
+    steps, stated = registry or DatumRegistry(), options or ReadOptions()
+    source = open_source(path, stated)
+    info = source.info
+    names: Sequence[str | None] = [layer.name for layer in info.layers]
+    if stated.layer is not None or len(info.layers) == 1:
+        names = [stated.layer]
+    layers = []
+    for name in names:
+        chosen = ReadOptions(
+            encoding=stated.encoding, layer=name, x=stated.x, y=stated.y, z=stated.z
+        )
+        one = source if name is None else open_source(path, chosen)
+        layers.append(_inspect_layer(one, profile, steps, reference))
+    return Inspection(info, tuple(layers))
+
+
+def _inspect_layer(
+    source: Source, profile: CityProfile, registry: DatumRegistry, reference: Reference | None
+) -> LayerInspection:
+    layer = source.layer
+    rows, complete = 0, True
+    xy: list[Any] = []
+    types: dict[str, None] = {}
+    problems: list[RowProblem] = []
+    pairs = all_columns([field.name for field in layer.fields]) if layer.extent is None else ()
+    tables: dict[int, list[Any]] = {i: [] for i in range(len(pairs))}
+    for batch in source.batches():
+        if rows >= SAMPLE_ROWS:
+            complete = False
+            break
+        rows += len(batch.rows)
+        problems += batch.problems[: max(0, 20 - len(problems))]
+        present = batch.geometry[batch.geometry != None]  # noqa: E711
+        if len(present):
+            types |= dict.fromkeys(str(g.geom_type) for g in present[:: max(1, len(present) // 99)])
+            xy.append(shapely.get_coordinates(present))
+        for i, pair in enumerate(pairs):
+            columns = [batch.attributes.column(name).to_pylist() for name in (pair.x, pair.y)]
+            tables[i].append([numbers(c, batch.rows, "")[0] for c in columns])
+    points = np.concatenate(xy) if xy else np.empty((0, 2))
+    declared = declared_name(layer.declared_crs, registry)
+    findings: list[CoordinateFinding] = []
+
+    def judge(x: Any, y: Any, titles: tuple[str, str] | None) -> None:
+        found = detect(
+            x, y, profile, registry=registry, reference=reference, declared=declared, titles=titles
+        )
+        findings.append(CoordinateFinding(titles, found))
+
+    if pairs:
+        for i, pair in enumerate(pairs):
+            if tables[i]:
+                x, y = (np.concatenate([part[axis] for part in tables[i]]) for axis in (0, 1))
+                judge(x, y, (pair.x, pair.y))
+    elif len(points):
+        judge(points[:, 0], points[:, 1], None)
+    extent = layer.extent
+    if len(points) and (extent is None or complete):
+        low, high = points.min(axis=0), points.max(axis=0)
+        extent = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+    return LayerInspection(
+        layer, rows, complete, extent, tuple(types), tuple(findings), tuple(problems)
+    )
