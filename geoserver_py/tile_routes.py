@@ -25,7 +25,7 @@ from layers.catalogue import PublishedLayer
 from layers.definition import Title
 from tiles.grids import Grid, TileOutOfRangeError
 from tiles.metadata import CONFORMANCE, MVT
-from tiles.server import Address, Served
+from tiles.server import Address, Served, reaching
 from tiles.sql import in_zoom_range
 
 __all__ = ["CONFORMANCE", "OPERATIONS"]
@@ -81,7 +81,8 @@ async def _tile(
 ) -> Response:
     services, request = call.services, call.request
     gzipped = accepts_gzip(request.headers.get("accept-encoding", ""))
-    plan = services.tiles.plan(services.catalogue, layers, grid, address.zoom)
+    near = reaching(layers, grid, address)
+    plan = services.tiles.plan(services.catalogue, near, grid, address.zoom)
     etag = plan.etag(address, gzipped=gzipped)
     headers = {"ETag": etag, "Vary": VARY, "Cache-Control": _cache_control(layers)}
     if matches(request.headers.get("if-none-match", ""), etag):

@@ -136,7 +136,7 @@ class Grid:
     def height(self, level: int) -> int:
         """Number of rows of a matrix; half the columns where the world is half the square."""
         share = (self.world[3] - self.world[1]) / (self.square[3] - self.square[1])
-        return math.ceil(2**level * share)
+        return math.ceil(self.width(level) * share)
 
     def check(self, level: int, row: int, col: int) -> None:
         """Raise TileOutOfRangeError unless the grid has this tile."""
@@ -175,6 +175,19 @@ class Grid:
             EARTH_RADIUS_M * math.log(math.tan(math.pi / 4 + math.radians(lat) / 2)),
         )
 
+    def degrees(self, level: int, row: int, col: int, margin: float = 0.0) -> Box:
+        """Extent of a tile in CGCS2000 degrees (west, south, east, north).
+
+        ``margin`` is a share of the tile's width added on every side.
+        """
+        west, south, east, north = self.envelope(level, row, col)
+        extra = margin * (east - west)
+        box = (west - extra, south - extra, east + extra, north + extra)
+        if self.geographic:
+            return box
+        lon, lat = _inverse_mercator(box[0], box[1])
+        return (lon, lat, *_inverse_mercator(box[2], box[3]))
+
     def tile_at(self, lon: float, lat: float, level: int) -> tuple[int, int]:
         """Row and column of the tile that holds a position in CGCS2000 degrees."""
         x, y = self.project(lon, lat)
@@ -191,6 +204,13 @@ class Grid:
         top, left = self.tile_at(extent[0], extent[3], level)
         bottom, right = self.tile_at(extent[2], extent[1], level)
         return MatrixLimits(level, top, bottom, left, right)
+
+
+def _inverse_mercator(x: float, y: float) -> tuple[float, float]:
+    return (
+        math.degrees(x / EARTH_RADIUS_M),
+        math.degrees(2 * math.atan(math.exp(y / EARTH_RADIUS_M)) - math.pi / 2),
+    )
 
 
 _MERCATOR = math.pi * EARTH_RADIUS_M

@@ -153,9 +153,8 @@ def tileset(
             grid.limits(bounds, level).document() for level in range(low, high + 1)
         ]
         body["boundingBox"] = _bounding_box(bounds)
-    updated = [layer.updated_at for layer in layers if layer.updated_at is not None]
-    if updated:
-        body["updated"] = max(updated).isoformat()
+    if layers:
+        body["updated"] = max(layer.updated_at for layer in layers).isoformat()
     return body
 
 

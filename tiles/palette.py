@@ -22,6 +22,7 @@ POI_DOT, POI_TEXT = "#a9714b", "#704e33"
 NUMBER_TEXT = "#978b80"
 ROAD_TEXT = "#5d574e"
 EVENT_DOT = "#cf4a3c"
+UNKNOWN_PIPE = "#6600cc"  # 不明管线, CJJ 61-2017 annex B
 
 LAND_USE: Mapping[str, str] = {
     "01": "#eff1dd",  # 耕地
@@ -54,18 +55,6 @@ COMPONENT: Mapping[str, str] = {
 }
 """Dot by the first two digits of the component class (GB/T 47678.5-2026)."""
 
-PIPELINE: Mapping[str, tuple[str, str]] = {
-    "1": ("JS", "#00ffff"),  # 给水 天蓝
-    "2": ("PS", "#4c3926"),  # 排水 褐
-    "3": ("RQ", "#ff00ff"),  # 燃气 粉红
-    "4": ("RL", "#ff8000"),  # 热力 橘黄
-    "5": ("DL", "#ff0000"),  # 电力 大红
-    "6": ("TX", "#00ff00"),  # 通信 绿
-    "7": ("GY", "#000000"),  # 工业 黑
-    "8": ("QT", "#6600cc"),  # 其他（不明） 紫
-}
-"""Colours prescribed by CJJ 61-2017, annex B, by class code; with the letter code beside it."""
-
 
 @dataclass(frozen=True)
 class RoadStyle:
@@ -80,10 +69,18 @@ class RoadStyle:
 
 
 ROADS: tuple[RoadStyle, ...] = (
-    RoadStyle("lane", (), 13, "#ffffff", "#ddd7cd", (0.1, 0.5, 4.0, 26.0)),
-    RoadStyle("local", (), 11, "#ffffff", "#d6d0c5", (0.2, 1.0, 7.0, 42.0)),
-    RoadStyle("secondary", (), 9, "#fffae3", "#d9cdae", (0.5, 1.8, 10.0, 56.0)),
-    RoadStyle("primary", (), 7, "#fdecbd", "#dcc487", (0.9, 2.6, 13.0, 70.0)),
-    RoadStyle("motorway", (), 6, "#f8d08d", "#d8a75c", (1.2, 3.4, 15.0, 80.0)),
+    RoadStyle("service", ("service",), 14, "#ffffff", "#e0dbd2", (0.1, 0.3, 2.6, 16.0)),
+    RoadStyle("street", (), 13, "#ffffff", "#dbd5cb", (0.1, 0.5, 4.5, 28.0)),
+    RoadStyle("tertiary", ("tertiary",), 11, "#ffffff", "#d6d0c5", (0.2, 1.0, 7.0, 42.0)),
+    RoadStyle("secondary", ("secondary",), 9, "#fffae3", "#d9cdae", (0.5, 1.8, 10.0, 56.0)),
+    RoadStyle("primary", ("primary",), 7, "#fdefc6", "#dcc68c", (0.8, 2.4, 12.5, 66.0)),
+    RoadStyle("trunk", ("trunk",), 6, "#fce0a2", "#dbb56b", (1.0, 2.9, 14.0, 74.0)),
+    RoadStyle("motorway", ("motorway",), 6, "#f7cd8a", "#d4a154", (1.2, 3.4, 15.0, 80.0)),
 )
-"""Roads from the lowest rank, in the order they are drawn."""
+"""Roads from the lowest rank, in the order they are drawn; without classes: all not named here."""
+
+PATHS = ("path", "track", "construction")
+"""Road classes drawn as dashes."""
+
+RAILS = ("rail",)
+PATH_LINE, RAIL_LINE = "#cbbfae", "#b4b0ab"

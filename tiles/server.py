@@ -13,7 +13,10 @@ from psycopg.types.numeric import Int4
 from layers.catalogue import Catalogue, PublishedLayer
 from tiles.cache import EncodedTile, SingleFlight, TileCache, compress
 from tiles.grids import Grid
-from tiles.sql import tile_parameters, tile_statement
+from tiles.sql import BUFFER, EXTENT, tile_parameters, tile_statement
+
+ROUNDING = 1e-6
+"""Share of a tile's width by which extents may be rounded."""
 
 Fetch = Callable[[bytes, Mapping[str, Int4]], Awaitable[bytes]]
 """Runs a tile statement with its parameters and returns the tile's bytes."""
@@ -117,6 +120,28 @@ class TileServer:
         tile = await compress(body) if gzipped else EncodedTile(body, gzipped=False)
         self.cache.put(key, tile)
         return Served(tile, False, query_ms, _milliseconds(started) if gzipped else 0.0)
+
+
+def reaching(
+    layers: tuple[PublishedLayer, ...], grid: Grid, address: Address
+) -> tuple[PublishedLayer, ...]:
+    """The layers that can have features in a tile: the extent of a layer covers all of them.
+
+    Most layers of a city with foreign sets beside it are far away from most tiles, and even an
+    empty SELECT costs 0.2 ms of planning.
+    """
+    west, south, east, north = grid.degrees(
+        address.zoom, address.row, address.col, BUFFER / EXTENT + ROUNDING
+    )
+    return tuple(
+        layer
+        for layer in layers
+        if layer.extent is not None
+        and layer.extent[0] <= east
+        and layer.extent[2] >= west
+        and layer.extent[1] <= north
+        and layer.extent[3] >= south
+    )
 
 
 def make_plan(layers: tuple[PublishedLayer, ...], grid: Grid, zoom: int) -> TilePlan:

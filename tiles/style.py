@@ -43,6 +43,7 @@ _DRAWING_ORDER: tuple[tuple[str, Make], ...] = (
     ("water", style_layers.water),
     ("building", style_layers.buildings),
     ("unit_grid", style_layers.unit_grid),
+    ("road", style_layers.paths_and_rails),
     ("road", style_layers.road_casings),
     ("road", style_layers.roads),
     ("division_village", style_layers.village_lines),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from layers.codes import code_list
 from tiles import palette
 from tiles.sql import LABEL_SUFFIX
 
@@ -160,9 +161,13 @@ def building_labels(source: str, name: str) -> list[StyleLayer]:
 def _road_filter(road: palette.RoadStyle) -> list[Any]:
     """Roads of a rank; the lowest takes what no other rank names."""
     if road.classes:
-        return ["match", ["get", "road_class"], list(road.classes), True, False]
+        return _is_class(*road.classes)
     named = [code for other in palette.ROADS for code in other.classes]
-    return ["match", ["get", "road_class"], named, False, True]
+    return ["match", ["get", "road_class"], [*named, *palette.PATHS, *palette.RAILS], False, True]
+
+
+def _is_class(*classes: str) -> list[Any]:
+    return ["match", ["get", "road_class"], list(classes), True, False]
 
 
 def _road_width(road: palette.RoadStyle, extra: float = 0.0) -> list[Any]:
@@ -182,6 +187,38 @@ def road_casings(source: str, name: str) -> list[StyleLayer]:
             paint={"line-color": road.casing, "line-width": _road_width(road, 1.6)},
         )
         for road in palette.ROADS
+    ]  # fmt: skip
+
+
+def paths_and_rails(source: str, name: str) -> list[StyleLayer]:
+    """Paths as dashes, railways as a banded line."""
+    return [
+        _layer(
+            "line", "path", source, name, "小路", ", paths", minzoom=15,
+            where=_is_class(*palette.PATHS),
+            paint={
+                "line-color": palette.PATH_LINE,
+                "line-width": _zoom((15, 0.8), (19, 2)),
+                "line-dasharray": [2.5, 1.5],
+            },
+        ),
+        _layer(
+            "line", "rail", source, name, "铁路", ", railways", minzoom=8,
+            where=_is_class(*palette.RAILS),
+            paint={
+                "line-color": palette.RAIL_LINE,
+                "line-width": _zoom((8, 0.6), (14, 2), (18, 5)),
+            },
+        ),
+        _layer(
+            "line", "rail-band", source, name, "铁路白段", ", railway bands", minzoom=13,
+            where=_is_class(*palette.RAILS),
+            paint={
+                "line-color": "#ffffff",
+                "line-width": _zoom((13, 0.9), (18, 3.2)),
+                "line-dasharray": [5, 5],
+            },
+        ),
     ]  # fmt: skip
 
 
@@ -316,11 +353,11 @@ def unit_grid_labels(source: str, name: str) -> list[StyleLayer]:
 
 
 def _pipeline_colour() -> list[Any]:
-    """The standard's colours; codes come as digit (1) or as letters (JS)."""
+    """The colours that CJJ 61-2017, annex B, prescribes for the classes."""
     pairs: list[Any] = []
-    for digit, (letters, color) in palette.PIPELINE.items():
-        pairs += [[digit, letters], color]
-    return ["match", ["to-string", ["get", "class_code"]], *pairs, palette.PIPELINE["8"][1]]
+    for code, entry in code_list("pipeline_class").entries.items():
+        pairs += [code, "rgb({})".format(",".join(entry.extra["rgb"].split()))]
+    return ["match", ["get", "class_code"], *pairs, palette.UNKNOWN_PIPE]
 
 
 def pipelines(source: str, name: str) -> list[StyleLayer]:
