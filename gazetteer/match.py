@@ -8,13 +8,14 @@ batches run the same two functions; they differ only in how many queries share t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gazetteer.index import Form, GazetteerIndex
 from gazetteer.levels import DIVISION_LEVEL, Kind, Level, Status
 from gazetteer.locate import How, Located, distance_m, locate
 from gazetteer.normalise import Normalised, is_han
+from gazetteer.numbers import building_number
 from gazetteer.parse import DISPLACING, Edge, Parse, Reading
 from gazetteer.records import AddressPoint, Place, compatible, contains
 
@@ -101,6 +102,34 @@ class Wanted:
         return bool(self.roads or self.estates or self.villages)
 
 
+class AddressRows:
+    """Address rows by what they were wanted for; built once for all queries that share them."""
+
+    def __init__(self, rows: Iterable[AddressPoint]) -> None:
+        self._by_road: dict[str, list[AddressPoint]] = defaultdict(list)
+        self._by_estate: dict[str, list[AddressPoint]] = defaultdict(list)
+        self._by_village: dict[str, list[AddressPoint]] = defaultdict(list)
+        for row in rows:
+            if row.road:
+                self._by_road[row.road].append(row)
+            else:
+                self._by_village[row.code].append(row)
+            if row.estate:
+                self._by_estate[row.estate].append(row)
+
+    def of(self, edge: Edge) -> Iterator[tuple[str, AddressPoint]]:
+        """Rows of a road, an estate or a village, each with the name that bears the number."""
+        if edge.kind is Kind.VILLAGE:
+            for place in edge.places:
+                for row in self._by_village.get(place.code, ()):
+                    yield place.name, row
+            return
+        rows = self._by_road if edge.kind is Kind.ROAD else self._by_estate
+        for name in dict.fromkeys(place.name for place in edge.places):
+            for row in rows.get(name, ()):
+                yield name, row
+
+
 @dataclass(frozen=True, slots=True)
 class Hints:
     """What the caller knows: ``focus`` (lon, lat) orders equals, ``bbox`` (w, s, e, n) limits."""
@@ -128,9 +157,7 @@ def wanted(parse: Parse) -> Wanted:
     return Wanted(frozenset(roads), frozenset(estates), frozenset(villages))
 
 
-def resolve(
-    index: GazetteerIndex, parse: Parse, rows: Sequence[AddressPoint], hints: Hints
-) -> Answer:
+def resolve(index: GazetteerIndex, parse: Parse, rows: AddressRows, hints: Hints) -> Answer:
     """Judge all readings of a text with the address rows it wanted."""
     normalised = parse.normalised
     best = parse.readings[0]
@@ -220,7 +247,7 @@ def _candidates(
     index: GazetteerIndex,
     normalised: Normalised,
     reading: Reading,
-    rows: Sequence[AddressPoint],
+    rows: AddressRows,
     behind: float,
 ) -> Iterable[Candidate]:
     """All answers of one reading, from the finest component that the gazetteer holds."""
@@ -230,6 +257,9 @@ def _candidates(
     held = [e for e in (road, reading.edge(Kind.ESTATE), reading.edge(Kind.VILLAGE)) if e]
     poi = reading.edge(Kind.POI)
     produced: list[Candidate] = []
+    building, estate = reading.edge(Kind.BUILDING), reading.edge(Kind.ESTATE)
+    if number is None and building is not None and estate is not None:
+        produced += _built(draft, estate, building, rows)
     if number is not None and number.number is not None:
         for edge in held:
             produced += _numbered(draft, edge, number, rows)
@@ -259,24 +289,16 @@ def _number_lost(number: Edge) -> Reason:
     )
 
 
-def _numbered(
-    draft: _Draft, edge: Edge, number: Edge, rows: Sequence[AddressPoint]
-) -> list[Candidate]:
+def _numbered(draft: _Draft, edge: Edge, number: Edge, rows: AddressRows) -> list[Candidate]:
     """House numbers of a road, an estate or a village, county by county."""
     plate = number.number
     if plate is None or not edge.places:
         return []
-    names = {place.name for place in edge.places}
+    codes = draft.reading.codes or frozenset({""})
     groups: dict[tuple[str, str], list[AddressPoint]] = defaultdict(list)
-    for row in rows:
-        if not any(compatible(code, row.code) for code in draft.reading.codes or ("",)):
-            continue
-        if edge.kind is Kind.ROAD and row.road in names:
-            groups[row.road, row.code[:6]].append(row)
-        elif edge.kind is Kind.ESTATE and row.estate in names:
-            groups[row.estate, row.code].append(row)
-        elif edge.kind is Kind.VILLAGE and row.code in edge.codes and not row.road:
-            groups[row.village, row.code].append(row)
+    for name, row in rows.of(edge):
+        if any(compatible(code, row.code) for code in codes):
+            groups[name, row.code[:6] if edge.kind is Kind.ROAD else row.code].append(row)
     located = [
         (name, spot)
         for (name, _), points in sorted(groups.items())
@@ -285,6 +307,24 @@ def _numbered(
     if any(spot.how is How.EXACT for _, spot in located):  # a plate beats any reckoning
         located = [(name, spot) for name, spot in located if spot.how is How.EXACT]
     return [draft.at_number(edge, name, number, spot) for name, spot in located]
+
+
+def _built(draft: _Draft, estate: Edge, building: Edge, rows: AddressRows) -> list[Candidate]:
+    """Buildings of an estate (恒发苑D1栋): the record of the building, by its number alone."""
+    codes = draft.reading.codes or frozenset({""})
+    return [
+        draft.at_number(
+            estate,
+            name,
+            building,
+            Located(row.lon, row.lat, draft.index.address_accuracy_m, How.EXACT, row),
+        )
+        for name, row in rows.of(estate)
+        if row.building
+        and not row.unit
+        and building_number(row.building) == building.value
+        and any(compatible(code, row.code) for code in codes)
+    ]
 
 
 _HOW_REASON = {
@@ -415,7 +455,9 @@ class _Draft:
         )
         if spot.record is None:
             code = code[:9]  # between two plates the village is not sure
-        plate = record.number_text if spot.how is How.EXACT else str(number.number)
+        plate = record.number_text or record.building
+        if spot.how is not How.EXACT:
+            plate = str(number.number)
         road = record.road
         bearer = Place(
             edge.kind, name, code, spot.lon, spot.lat, spot.error_m, "address", record.id

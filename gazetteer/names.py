@@ -76,6 +76,7 @@ def syllables(character: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(readings[0])) if readings else ()
 
 
+@lru_cache(maxsize=262144)
 def pinyin_keys(name: str) -> tuple[str, ...]:
     """Pinyin spellings without blanks: the likeliest, then each with one other reading.
 
@@ -98,6 +99,7 @@ def pinyin_keys(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(keys))
 
 
+@lru_cache(maxsize=262144)
 def initial_keys(name: str) -> tuple[str, ...]:
     """First letters of the syllables (大埔县: dbx, dpx), same order as ``pinyin_keys``."""
     readings = [syllables(character) for character in key_of(name)]

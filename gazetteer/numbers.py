@@ -91,6 +91,20 @@ def house_number(text: str) -> HouseNumber | None:
     return None if match is None else _from_match(match)
 
 
+def building_number(text: str) -> str:
+    """The number of a building without its class word: 3栋, 三幢 and 3号楼 are 3."""
+    key = key_of(text)
+    for suffix in ("号楼", "#楼", "栋", "幢", "座"):
+        key = key.removesuffix(suffix)
+    return _plain(key)
+
+
+def _plain(value: str) -> str:
+    """Chinese numerals as digits, anything else unchanged."""
+    known = value and all(c in _HAN_DIGITS or c in _HAN_UNITS for c in value)
+    return str(numeral(value)) if known else value
+
+
 def parts(key: str) -> Iterator[Part]:
     """All numbers, buildings, units, floors, rooms and groups in a key, overlapping ones too."""
     for match in _NUMBER.finditer(key):
@@ -99,7 +113,7 @@ def parts(key: str) -> Iterator[Part]:
     for kind, pattern in _PARTS:
         for match in pattern.finditer(key):
             if match.end() > match.start():
-                yield Part(match.start(), match.end(), kind, match[1])
+                yield Part(match.start(), match.end(), kind, _plain(match[1]))
 
 
 def trailing_number(key: str, start: int) -> Part | None:
