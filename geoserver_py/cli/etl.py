@@ -12,6 +12,7 @@ from rich.table import Table
 from etl.datum import DatumError
 from etl.inspect import Inspection, LayerInspection, inspect_file, load_reference
 from etl.readers import ReadError, ReadOptions
+from geoserver_py.cli import etl_run
 from geoserver_py.cli.datum import (
     CityOption,
     ParametersOption,
@@ -90,3 +91,7 @@ def _print_layer(console: Console, found: LayerInspection) -> None:
     for problem in found.problems:
         table.add_row(f"第 {problem.row} 行 row", problem.reason)
     console.print(table)
+
+
+app.command("run")(etl_run.run)
+app.command("report")(etl_run.report)

@@ -1,0 +1,324 @@
+"""Delivery files: what a bureau says about its files, as YAML kept beside them.
+
+A delivery names its files, the coordinate system each was made in, how columns become fields,
+and its answers to objections of earlier runs. Nothing is guessed that changes a position.
+Paths are relative to the delivery file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class DeliveryError(ValueError):
+    """A delivery that cannot be run; the message names file and key and what would be right."""
+
+
+class Mode(StrEnum):
+    """full: what the bureau no longer delivers is deleted; append: only inserts and updates."""
+
+    FULL = "full"
+    APPEND = "append"
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """One file of a load; `layer` (GeoPackage, FileGDB, DXF...) or `sheet` (Excel) picks a part."""
+
+    path: Path
+    encoding: str | None = None
+    layer: str | None = None
+    sheet: str | None = None
+    written: str | None = None
+    """The path as the delivery writes it."""
+
+    @property
+    def label(self) -> str:
+        """Path as written and part, as reports show it."""
+        part = self.layer or self.sheet
+        name = self.written or self.path.name
+        return name if part is None else f"{name}#{part}"
+
+
+@dataclass(frozen=True, slots=True)
+class PositionColumns:
+    """Columns of a table that hold the position: x = longitude or easting, y the other one.
+
+    A delivery writes `lon`/`lat` (or `x`/`y`) for geographic systems and `north`/`east` for
+    plane grids, where Chinese survey files title the northing X and the easting Y.
+    """
+
+    x: str
+    y: str
+    z: str | None
+    plane: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that are given."""
+        return tuple(name for name in (self.x, self.y, self.z) if name is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """How a field gets its value: exactly one of `column`, `value`, `template`.
+
+    `map` translates the text of a column (codes); `unit` multiplies numbers: a factor, or the
+    name of the unit of the column, converted to the unit of the field.
+    """
+
+    column: str | None = None
+    value: Any = None
+    template: str | None = None
+    map: Mapping[str, Any] | None = None
+    unit: float | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """A bureau's explicit acceptance of positions less accurate than the layer requires."""
+
+    metres: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Files that go into one layer in one coordinate system."""
+
+    layer: str
+    files: tuple[FileSource, ...]
+    coordsys: str | None
+    columns: PositionColumns | None
+    mode: Mode
+    id: Expression | None
+    fields: Mapping[str, Expression]
+    where: Mapping[str, tuple[str | None, ...]]
+    answers: Mapping[str, str]
+    accept_accuracy: Waiver | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery of a bureau; `name` is unique, running it again changes nothing."""
+
+    name: str
+    bureau: str
+    city: str
+    synthetic: bool
+    datum_parameters: Path | None
+    loads: tuple[Load, ...]
+    path: Path = field(compare=False)
+    document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """The YAML as written, for the record."""
+
+
+_DELIVERY_KEYS = ("delivery", "bureau", "city", "synthetic", "datum_parameters", "loads")
+_LOAD_KEYS = (
+    "layer", "files", "coordsys", "columns", "mode", "id", "fields", "where", "answers",
+    "accept_accuracy",
+)  # fmt: skip
+_FILE_KEYS = ("path", "encoding", "layer", "sheet")
+_EXPRESSION_KEYS = ("column", "value", "template", "map", "unit")
+_COLUMN_PAIRS = (("x", "y", False), ("lon", "lat", False), ("east", "north", True))
+
+
+def load_delivery(path: Path) -> Delivery:
+    """Read a delivery file; DeliveryError names the key at fault and what it should hold."""
+    try:
+        document = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError as missing:
+        raise DeliveryError(f"{path}: 没有这个交付文件 (no such delivery file)") from missing
+    except (yaml.YAMLError, UnicodeDecodeError) as bad:
+        sentence = " ".join(str(bad).split())
+        raise DeliveryError(f"{path}: 不是 UTF-8 的 YAML (not YAML in UTF-8): {sentence}") from bad
+    return parse_delivery(document, path)
+
+
+def parse_delivery(document: Any, path: Path) -> Delivery:
+    """Turn the YAML document of `path` into a delivery; relative paths stand beside `path`."""
+    at = _At(path.name)
+    top = at.mapping(document, _DELIVERY_KEYS, required=("delivery", "bureau", "city", "loads"))
+    synthetic = top.get("synthetic")
+    if not isinstance(synthetic, bool):
+        raise at.error(
+            "synthetic", "须写明 true 或 false：是否合成数据 (state true or false: synthetic data?)"
+        )
+    parameters = top.get("datum_parameters")
+    loads = at.sequence(top["loads"], "loads")
+    if not loads:
+        raise at.error("loads", "至少一项 (at least one load)")
+    delivery = Delivery(
+        name=at.text(top["delivery"], "delivery"),
+        bureau=at.text(top["bureau"], "bureau"),
+        city=at.text(top["city"], "city"),
+        synthetic=synthetic,
+        datum_parameters=None if parameters is None else path.parent / str(parameters),
+        loads=tuple(_load(entry, at.inside(f"loads[{n}]"), path) for n, entry in enumerate(loads)),
+        path=path,
+        document=top,
+    )
+    modes: dict[str, Mode] = {}
+    for load in delivery.loads:
+        if modes.setdefault(load.layer, load.mode) is not load.mode:
+            raise at.error(
+                "loads",
+                f"图层 {load.layer} 的 mode 不一致 (loads into one layer must agree on mode)",
+            )
+    return delivery
+
+
+class _At:
+    """Where in a document we are: makes errors that name file and key."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def inside(self, key: str) -> _At:
+        return _At(f"{self.where}: {key}")
+
+    def error(self, key: str, sentence: str) -> DeliveryError:
+        return DeliveryError(f"{self.where}: {key}: {sentence}")
+
+    def mapping(
+        self, value: Any, known: Sequence[str], *, required: Sequence[str] = ()
+    ) -> Mapping[str, Any]:
+        if not isinstance(value, Mapping):
+            raise DeliveryError(
+                f"{self.where}: 须为键值表 (must be a mapping with {', '.join(known)})"
+            )
+        unknown = [str(key) for key in value if key not in known]
+        if unknown:
+            raise self.error(unknown[0], f"未知的键，可用 (unknown key; known: {', '.join(known)})")
+        for key in required:
+            if value.get(key) in (None, ""):
+                raise self.error(key, "缺少 (this key is required)")
+        return value
+
+    def sequence(self, value: Any, key: str) -> Sequence[Any]:
+        if not isinstance(value, list):
+            raise self.error(key, "须为列表 (must be a list)")
+        return value
+
+    def text(self, value: Any, key: str) -> str:
+        if isinstance(value, bool | Mapping | list) or value is None or not str(value).strip():
+            raise self.error(key, f"须为文字 (must be text, got {value!r})")
+        return str(value).strip()
+
+    def optional(self, value: Any, key: str) -> str | None:
+        return None if value is None else self.text(value, key)
+
+
+def _load(entry: Any, at: _At, path: Path) -> Load:
+    load = at.mapping(entry, _LOAD_KEYS, required=("layer", "files"))
+    files = at.sequence(load["files"], "files")
+    if not files:
+        raise at.error("files", "至少一个文件 (at least one file)")
+    try:
+        mode = Mode(load.get("mode", Mode.APPEND))
+    except ValueError as bad:
+        raise at.error("mode", "须为 full 或 append (must be full or append)") from bad
+    answers = load.get("answers") or {}
+    if not isinstance(answers, Mapping):
+        raise at.error("answers", "须为键值表 (must be a mapping such as {datum: 理由 reason})")
+    fields = load.get("fields") or {}
+    if not isinstance(fields, Mapping):
+        raise at.error("fields", "须为字段到列的键值表 (must map fields to columns)")
+    identity = load.get("id")
+    return Load(
+        layer=at.text(load["layer"], "layer"),
+        files=tuple(_file(f, at.inside(f"files[{n}]"), path) for n, f in enumerate(files)),
+        coordsys=at.optional(load.get("coordsys"), "coordsys"),
+        columns=_columns(load.get("columns"), at),
+        mode=mode,
+        id=None if identity is None else _expression(identity, at.inside("id")),
+        fields={str(k): _expression(v, at.inside(f"fields.{k}")) for k, v in fields.items()},
+        where=_where(load.get("where"), at),
+        answers={str(k): at.text(v, f"answers.{k}") for k, v in answers.items()},
+        accept_accuracy=_waiver(load.get("accept_accuracy"), at),
+    )
+
+
+def _file(entry: Any, at: _At, path: Path) -> FileSource:
+    if isinstance(entry, str):
+        return FileSource(path.parent / entry, written=entry)
+    file = at.mapping(entry, _FILE_KEYS, required=("path",))
+    return FileSource(
+        path=path.parent / at.text(file["path"], "path"),
+        encoding=at.optional(file.get("encoding"), "encoding"),
+        layer=at.optional(file.get("layer"), "layer"),
+        sheet=at.optional(file.get("sheet"), "sheet"),
+        written=at.text(file["path"], "path"),
+    )
+
+
+def _columns(value: Any, at: _At) -> PositionColumns | None:
+    if value is None:
+        return None
+    known = ("lon", "lat", "north", "east", "x", "y", "z")
+    columns = at.mapping(value, known)
+    named = {key for key in columns if key != "z"}
+    for x, y, plane in _COLUMN_PAIRS:
+        if named == {x, y}:
+            z = at.optional(columns.get("z"), "columns.z")
+            return PositionColumns(
+                at.text(columns[x], f"columns.{x}"), at.text(columns[y], f"columns.{y}"), z, plane
+            )
+    raise at.error(
+        "columns",
+        "经纬度写 {lon: 列, lat: 列}，平面坐标写 {north: 列, east: 列} "
+        "(degrees: lon and lat; plane grids: north and east)",
+    )
+
+
+def _expression(value: Any, at: _At) -> Expression:
+    if isinstance(value, str):
+        return Expression(column=value)
+    expression = at.mapping(value, _EXPRESSION_KEYS)
+    sources = [key for key in ("column", "value", "template") if key in expression]
+    if len(sources) != 1:
+        raise DeliveryError(f"{at.where}: 须恰有其一 (exactly one of): column, value, template")
+    codes = expression.get("map")
+    if codes is not None and not isinstance(codes, Mapping):
+        raise at.error("map", "须为旧码到新码的键值表 (must map old codes to new ones)")
+    unit = expression.get("unit")
+    if isinstance(unit, bool) or not isinstance(unit, int | float | str | None):
+        raise at.error("unit", "须为系数或单位名 (must be a factor or a unit name)")
+    return Expression(
+        column=at.optional(expression.get("column"), "column"),
+        value=expression.get("value"),
+        template=at.optional(expression.get("template"), "template"),
+        map=None if codes is None else {str(k): v for k, v in codes.items()},
+        unit=float(unit) if isinstance(unit, int | float) else unit,
+    )
+
+
+def _where(value: Any, at: _At) -> Mapping[str, tuple[str | None, ...]]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise at.error("where", "须为 {列: 值或列表} (must map columns to a value or a list)")
+    return {
+        str(column): tuple(
+            None if item is None else str(item)
+            for item in (wanted if isinstance(wanted, list) else [wanted])
+        )
+        for column, wanted in value.items()
+    }
+
+
+def _waiver(value: Any, at: _At) -> Waiver | None:
+    if value is None:
+        return None
+    inner = at.inside("accept_accuracy")
+    waiver = inner.mapping(value, ("metres", "reason"), required=("metres", "reason"))
+    metres = waiver["metres"]
+    if isinstance(metres, bool) or not isinstance(metres, int | float) or not metres > 0:
+        raise inner.error("metres", "须为大于 0 的米数 (must be metres above 0)")
+    return Waiver(float(metres), inner.text(waiver["reason"], "reason"))

@@ -1,0 +1,329 @@
+"""Bring the files of one layer into staging: read, map, move to CGCS2000, check, keep refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import psycopg
+import shapely
+
+from etl import batch as line_of_checks
+from etl import ledger, mapping, staged
+from etl.batch import CheckedBatch, Line
+from etl.checks.coverage import Located
+from etl.checks.finding import RULE_TITLES, RuleBook, Severity
+from etl.datum import DatumChain, DatumRegistry
+from etl.delivery import Delivery, FileSource, Load
+from etl.detect import Detection, Reference, detect
+from etl.inspect import declared_name
+from etl.ledger import Rejection
+from etl.places import ShapeArray
+from etl.readers import Batch, ReadOptions, Source, open_source
+from etl.report import FileReport, RowReport, Tally
+from etl.report.model import SAMPLE_PLACES, SAMPLE_ROWS
+from layers.city import CityProfile
+from layers.codes import CodeList
+from layers.definition import LayerDefinition
+from layers.staging import Staging, copy_into
+
+BATCH_ROWS = 50_000
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with layer, rows read so far of this file, and rows of the file when known."""
+
+
+class LoadFailed(ValueError):  # noqa: N818 - it names an outcome
+    """A file that cannot be loaded as delivered; the layer stays as it was."""
+
+
+class LoadBlocked(LoadFailed):
+    """An objection that the bureau must answer in the delivery file first."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all loads of a delivery share. `log` commits at once, `work` is the transaction."""
+
+    delivery: Delivery
+    registry: DatumRegistry
+    frame: CityProfile
+    other_frames: tuple[CityProfile, ...]
+    reference: Reference | None
+    domains: Mapping[str, CodeList]
+    log: psycopg.Connection
+    work: psycopg.Connection
+    progress: Progress
+
+
+@dataclass
+class LayerWork:
+    """One layer's run while it is under way."""
+
+    definition: LayerDefinition
+    loads: tuple[Load, ...]
+    run: int
+    book: RuleBook
+    staging: Staging | None = None
+    tally: Tally = field(default_factory=Tally)
+    files: list[FileReport] = field(default_factory=list)
+    shapes: list[ShapeArray] = field(default_factory=list)
+    located: list[Located] = field(default_factory=list)
+
+    @property
+    def wants_coverage(self) -> bool:
+        """Whether a rule needs all areas at once."""
+        return any(self.book.asked(rule) is not None for rule in ("no_overlap", "no_gap"))
+
+
+def prepare(context: Context, work: LayerWork, staging: Staging) -> None:
+    """Fill `staging` from all files of the layer; LoadFailed or LoadBlocked with the reason.
+
+    Also ReadError, MappingError, DatumError and CheckError, each with a sentence.
+    """
+    work.staging = staging
+    for load in work.loads:
+        for file in load.files:
+            _file(context, work, load, file, staging)
+    if work.tally.counts["read"] == 0:
+        raise LoadFailed("文件里没有记录 (the files hold no rows)")
+    repeated = staged.remove_repeated(context.work, staging)
+    _keep(context, work, repeated)
+    if work.wants_coverage and work.located:
+        removed = {(str(r.file), int(r.row or 0)) for r in repeated}
+        shapes = np.concatenate(work.shapes)
+        found = staged.check_coverage(
+            context.work, staging, work.book, shapes, work.located, removed
+        )
+        _keep(context, work, found)
+    if work.tally.blocked is not None:
+        raise LoadBlocked(work.tally.blocked)
+    if staged.count(context.work, staging) == 0:
+        counts = work.tally.counts
+        if not counts["rejected"]:
+            raise LoadFailed("没有一行通过 where 过滤 (no row passes `where`)")
+        first = work.tally.sample[0].reason if work.tally.sample else ""
+        raise LoadFailed(
+            f"全部 {counts['rejected']} 行被拒绝 (all rows rejected)，第一条 the first: {first}"
+        )
+
+
+def _file(
+    context: Context, work: LayerWork, load: Load, file: FileSource, staging: Staging
+) -> None:
+    named = load.columns
+    options = ReadOptions(
+        encoding=file.encoding,
+        layer=file.layer or file.sheet,
+        x=None if named is None else named.x,
+        y=None if named is None else named.y,
+        z=None if named is None else named.z,
+        batch_rows=BATCH_ROWS,
+    )
+    at = len(work.files)
+    work.files.append(FileReport(file=file.label, coordsys=load.coordsys))
+    source = open_source(file.path, options)
+    info, layer = source.info, source.layer
+    work.files[at] = replace(
+        work.files[at],
+        driver=info.driver,
+        encoding=file.encoding or info.encoding_detected or info.encoding_declared,
+        declared_crs=layer.declared_crs,
+        notes=info.notes,
+    )
+    chain = None
+    if work.definition.geometry is not None:
+        chain = _chain(context, load, file, layer.declared_crs)
+        waiver = load.accept_accuracy
+        work.files[at] = replace(
+            work.files[at],
+            coordsys=chain.source.name,
+            datum=chain.to_json(),
+            waiver=None if waiver is None else {"metres": waiver.metres, "reason": waiver.reason},
+        )
+        _require_accuracy(work.definition, load, chain)
+    plan = mapping.plan(work.definition, load, [f.name for f in layer.fields], file.label)
+    work.files[at] = replace(work.files[at], unused_columns=plan.unused)
+    line = Line(
+        work.definition, load, chain, context.frame, context.other_frames, work.book,
+        context.domains,
+    )  # fmt: skip
+    for batch in _judged(context, work, load, source, chain, at):
+        records = mapping.Records.of(batch, file.label)
+        checked = line_of_checks.check_batch(line, plan, records)
+        _account(context, work, checked, at)
+        copy_into(context.work, staging, checked.kept)
+        context.progress(work.definition.name, work.files[at].rows, layer.feature_count)
+
+
+def _chain(context: Context, load: Load, file: FileSource, declared_crs: str | None) -> DatumChain:
+    stated = load.coordsys or declared_name(declared_crs, context.registry)
+    if stated is None:
+        accepted = ", ".join(dict.fromkeys((*context.frame.accepted_coordsys,
+                                            *context.registry.grids)))  # fmt: skip
+        raise LoadFailed(
+            f"{file.label}: 没有声明坐标系，请在交付文件写明 coordsys，可用 (neither the file nor "
+            f"the delivery states a coordsys; one of): {accepted}"
+        )
+    chain = context.registry.chain(stated)
+    if load.columns is not None and load.columns.plane != (chain.source.kind == "plane"):
+        raise LoadFailed(
+            f"{file.label}: {chain.source.name} 是"
+            + (
+                "平面坐标，columns 须写 north 和 east (a plane grid: name north and east)"
+                if chain.source.kind == "plane"
+                else "经纬度，columns 须写 lon 和 lat (degrees: name lon and lat)"
+            )
+        )
+    return chain
+
+
+def _require_accuracy(definition: LayerDefinition, load: Load, chain: DatumChain) -> None:
+    """Block steps less accurate than the layer requires, unless waived for that accuracy."""
+    required, given = definition.required_accuracy_m, chain.accuracy_m
+    if required is None or given <= required:
+        return
+    waiver = load.accept_accuracy
+    if waiver is not None and given <= waiver.metres:
+        return
+    steps = " → ".join(step.name for step in chain.steps)
+    short = (
+        ""
+        if waiver is None
+        else f"；豁免只到 {waiver.metres:g} m (the waiver covers {waiver.metres:g} m only)"
+    )
+    raise LoadBlocked(
+        f"要求精度 {required:g} m，{chain.source.name} 的换算（{steps}）只有 {given:g} m{short}。"
+        f"请交付更准的坐标，或在交付文件写明 accept_accuracy: {{metres: {given:g}, reason: …}} "
+        f"(the layer requires {required:g} m, these steps give {given:g} m)"
+    )
+
+
+def _judged(
+    context: Context,
+    work: LayerWork,
+    load: Load,
+    source: Source,
+    chain: DatumChain | None,
+    at: int,
+) -> Iterator[Batch]:
+    """The batches; the datum detection looks at the first one before it is let through."""
+    batches = iter(source.batches())
+    first = next(batches, None)
+    if first is None:
+        return
+    if chain is not None:
+        found = _detect(context, load, first, chain)
+        answer = load.answers.get("datum")
+        work.files[at] = replace(
+            work.files[at],
+            detection={**found.to_json(), "sentence": found.objection or found.summary},
+            answer=answer,
+        )
+        if found.objection is not None and answer is None:
+            raise LoadBlocked(
+                f"{work.files[at].file}: {found.objection} 请改正交付文件，或用 answers: "
+                f"{{datum: 理由}} 答复 (correct the delivery, or answer with a reason)"
+            )
+    yield first
+    yield from batches
+
+
+def _detect(context: Context, load: Load, batch: Batch, chain: DatumChain) -> Detection:
+    coordinates, index = shapely.get_coordinates(batch.geometry, return_index=True)
+    _, first = np.unique(index, return_index=True)
+    named = load.columns
+    return detect(
+        coordinates[first, 0],
+        coordinates[first, 1],
+        context.frame,
+        registry=context.registry,
+        reference=context.reference,
+        declared=chain.source.name,
+        titles=None if named is None else (named.x, named.y),
+    )
+
+
+def _account(context: Context, work: LayerWork, checked: CheckedBatch, at: int) -> None:
+    """Count a batch and keep its findings."""
+    read, rejected = len(checked.records.rows), int(checked.refused.sum())
+    work.tally.counts.update(
+        read=read + checked.skipped, skipped=checked.skipped, rejected=rejected
+    )
+    before = work.files[at]
+    work.files[at] = replace(
+        before,
+        rows=before.rows + read + checked.skipped,
+        skipped=before.skipped + checked.skipped,
+        rejected=before.rejected + rejected,
+    )
+    if checked.findings:
+        ledger_rows = list(_rejections(checked))
+        warned = {
+            int(row)
+            for f in checked.findings
+            if f.severity is Severity.WARN
+            for row in f.rows
+            if not checked.refused[row]
+        }
+        work.tally.counts["warned"] += len(warned)
+        _note(work, ledger_rows)
+        ledger.reject(context.log, work.run, ledger_rows)
+    if work.wants_coverage and checked.kept_places is not None:
+        work.shapes.append(checked.kept_places.shapes())
+        kept = checked.kept
+        files, rows, ids = (kept.column(n).to_pylist() for n in ("source_file", "source_row", "id"))
+        work.located += map(Located, files, rows, ids)
+
+
+def _rejections(checked: CheckedBatch) -> Iterator[Rejection]:
+    rows = np.unique(np.concatenate([f.rows for f in checked.findings]))
+    records = dict(zip(rows.tolist(), checked.records.batch.take(rows).to_pylist(), strict=True))
+    ids = dict(zip(rows.tolist(), checked.ids.take(rows).to_pylist(), strict=True))
+    bounds = None if checked.places is None else checked.places.bounds()
+    for finding in checked.findings:
+        for row, reason in zip(finding.rows.tolist(), finding.reasons, strict=True):
+            yield Rejection(
+                file=checked.records.file,
+                row=int(checked.records.rows[row]),
+                id=ids[row],
+                rule=finding.rule,
+                reason=reason,
+                severity=finding.severity.value,
+                record=records[row],
+                place=None if bounds is None else _centre(bounds[row]),
+            )
+
+
+def _centre(bounds: np.ndarray) -> shapely.Point | None:
+    x, y = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
+    return shapely.Point(x, y) if abs(x) <= 180 and abs(y) <= 90 else None
+
+
+def _keep(context: Context, work: LayerWork, found: Sequence[Rejection]) -> None:
+    """Keep findings about staged rows, which were counted as read before."""
+    if not found:
+        return
+    refused = {(r.file, r.row) for r in found if r.severity != Severity.WARN and r.row is not None}
+    warned = {(r.file, r.row) for r in found if r.severity == Severity.WARN}
+    work.tally.counts.update(rejected=len(refused), warned=len(warned - refused))
+    for at, file in enumerate(work.files):
+        mine = sum(1 for name, _ in refused if name == file.file)
+        work.files[at] = replace(file, rejected=file.rejected + mine)
+    _note(work, found)
+    ledger.reject(context.log, work.run, found)
+
+
+def _note(work: LayerWork, found: Iterable[Rejection]) -> None:
+    tally = work.tally
+    for row in found:
+        tally.rules[row.rule] += 1
+        if row.severity == Severity.BLOCK and tally.blocked is None:
+            tally.blocked = f"{RULE_TITLES.get(row.rule, row.rule)}: {row.reason}"
+        if len(tally.sample) < SAMPLE_ROWS:
+            tally.sample.append(
+                RowReport(row.file, row.row, row.id, row.rule, row.reason, row.severity, row.record)
+            )
+        if row.place is not None and len(tally.places) < SAMPLE_PLACES:
+            tally.places.append((round(row.place.x, 6), round(row.place.y, 6)))

@@ -1,0 +1,315 @@
+"""Run a delivery: stage every layer first, then write them all in one transaction, or none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from etl import ledger, staged
+from etl.checks.finding import CheckError, RuleBook
+from etl.datum import DatumError, DatumRegistry
+from etl.delivery import Delivery, DeliveryError, Load, Mode, load_delivery
+from etl.detect import Reference
+from etl.mapping import MappingError
+from etl.prepare import Context, LayerWork, LoadBlocked, LoadFailed, Progress, prepare
+from etl.readers import ReadError
+from etl.report import LoadReport, Status
+from layers.access import SYSTEM, Principal
+from layers.city import CityProfile, load_city
+from layers.codes import code_list
+from layers.definition import LayerDefinition, load_definitions
+from layers.revision import NotAppliedError
+from layers.staging import create_staging, drop_staging
+from layers.write import Deletes, WriteError, WriteResult, write
+
+# Each of these says in a sentence what is wrong with the delivery; anything else is our fault.
+_REFUSALS = (
+    LoadFailed, ReadError, MappingError, DatumError, CheckError, WriteError, NotAppliedError,
+    psycopg.DataError,
+)  # fmt: skip
+
+
+def run_delivery(
+    delivery: Delivery | Path,
+    dsn: str,
+    profile: CityProfile | None = None,
+    *,
+    definitions: Mapping[str, LayerDefinition] | None = None,
+    principal: Principal = SYSTEM,
+    reference: Reference | None = None,
+    progress: Progress | None = None,
+) -> tuple[LoadReport, ...]:
+    """Load a delivery; one report a layer, in the order of the delivery file.
+
+    All or nothing: if one layer fails or is blocked, no layer changes. Running the same delivery
+    again changes nothing and consumes no revision. `profile` defaults to the delivery's city,
+    `reference` is trusted linework for the datum detection. Raises DeliveryError for a delivery
+    that cannot be run at all, ledger.DeliveryBusy while it is running elsewhere.
+    """
+    if isinstance(delivery, Path):
+        delivery = load_delivery(delivery)
+    frame = profile or _city(delivery)
+    known = definitions or load_definitions()
+    grouped = _by_layer(delivery, frame, known)
+    registry = _registry(delivery)
+    with (
+        psycopg.connect(dsn, autocommit=True) as log,
+        psycopg.connect(dsn, autocommit=False) as work,
+    ):
+        ledger.register(log, delivery)
+        context = Context(
+            delivery=delivery,
+            registry=registry,
+            frame=frame,
+            other_frames=_frames(),
+            reference=reference,
+            domains={
+                field.domain: code_list(field.domain)
+                for name in grouped
+                for field in known[name].fields
+                if field.domain is not None
+            },
+            log=log,
+            work=work,
+            progress=progress or _silent,
+        )
+        works = [
+            LayerWork(
+                known[name],
+                tuple(loads),
+                ledger.begin(log, delivery, name, principal),
+                RuleBook(known[name]),
+            )
+            for name, loads in grouped.items()
+        ]
+        return _Transaction(context, works, principal).run()
+
+
+class _Transaction:
+    """The staging and writing of all layers of a delivery."""
+
+    def __init__(self, context: Context, works: list[LayerWork], principal: Principal) -> None:
+        self.context, self.works, self.principal = context, works, principal
+        self.started = datetime.now(UTC)
+        self.clock = time.perf_counter()
+        self.seconds: dict[int, float] = {}
+
+    def run(self) -> tuple[LoadReport, ...]:
+        """Reports of all layers; on the way out of any failure the runs are closed as failed."""
+        reports: tuple[LoadReport, ...] = ()
+        try:
+            for work in self.works:
+                began = time.perf_counter()
+                refusal = self._attempt(work)
+                self.seconds[work.run] = time.perf_counter() - began
+                if refusal is not None:
+                    reports = self._refused(work, refusal)
+                    return reports
+            reports = self._write()
+            return reports
+        finally:
+            if not reports:
+                self.context.work.close()
+                for work in self.works:
+                    self._close(work, self._report(work, Status.FAILED, "运行中断 (interrupted)"))
+
+    def _attempt(self, work: LayerWork) -> Exception | None:
+        context, definition = self.context, work.definition
+        try:
+            present = ledger.layer_is_synthetic(context.log, definition.name)
+            if present is not None and present != context.delivery.synthetic:
+                raise LoadFailed(
+                    "合成数据与真实数据不得同层 (synthetic and real data never share a layer)"
+                )
+            prepare(context, work, create_staging(context.work, definition))
+        except _REFUSALS as refusal:
+            return refusal
+        return None
+
+    def _write(self) -> tuple[LoadReport, ...]:
+        reports = []
+        for work in self.works:
+            began = time.perf_counter()
+            try:
+                result = self._write_one(work)
+            except _REFUSALS as refusal:
+                return self._refused(work, refusal)
+            self.seconds[work.run] += time.perf_counter() - began
+            counts = work.tally.counts
+            counts.update(
+                inserted=result.inserted,
+                updated=result.updated,
+                deleted=result.deleted,
+                unchanged=result.unchanged,
+            )
+            status = Status.SUCCEEDED if result.changed else Status.UNCHANGED
+            report = self._report(work, status, None, result.revision)
+            self._close(work, report, self.context.work)
+            if result.changed:
+                ledger.describe_layer(
+                    self.context.work, work.definition, self.context.delivery.synthetic
+                )
+            reports.append(report)
+        self.context.work.commit()
+        return tuple(reports)
+
+    def _write_one(self, work: LayerWork) -> WriteResult:
+        connection, staging = self.context.work, work.staging
+        if staging is None:
+            raise LoadFailed("没有暂存 (nothing was staged)")
+        deletes = Deletes.NONE
+        if work.loads[0].mode is Mode.FULL and staged.stage_deletes(
+            connection, staging, self.context.delivery.bureau, work.run
+        ):
+            deletes = Deletes.EXPLICIT
+        result = write(
+            connection, work.definition, staging,
+            run=work.run, principal=self.principal, deletes=deletes,
+        )  # fmt: skip
+        drop_staging(connection, staging)
+        return result
+
+    def _refused(self, at_fault: LayerWork, refusal: Exception) -> tuple[LoadReport, ...]:
+        """Undo everything and close all runs; the others say whose fault it was."""
+        self.context.work.rollback()
+        sentence = " ".join(str(refusal).split())
+        status = Status.BLOCKED if isinstance(refusal, LoadBlocked) else Status.FAILED
+        reports = []
+        for work in self.works:
+            for key in ("inserted", "updated", "deleted", "unchanged"):
+                work.tally.counts.pop(key, None)
+            reason = (
+                sentence
+                if work is at_fault
+                else f"同一交付的图层 {at_fault.definition.name} 未通过，整个交付未入库 "
+                f"(another layer of the delivery was refused)"
+            )
+            report = self._report(work, status if work is at_fault else Status.FAILED, reason)
+            self._close(work, report)
+            reports.append(report)
+        return tuple(reports)
+
+    def _report(
+        self, work: LayerWork, status: Status, reason: str | None, revision: int | None = None
+    ) -> LoadReport:
+        delivery, extent = self.context.delivery, self.context.frame.extent
+        return LoadReport(
+            run=work.run,
+            delivery=delivery.name,
+            layer=work.definition.name,
+            layer_title=str(work.definition.title),
+            bureau=delivery.bureau,
+            city=delivery.city,
+            synthetic=delivery.synthetic,
+            status=status,
+            started_at=self.started,
+            seconds=round(self.seconds.get(work.run, 0.0), 3),
+            reason=reason,
+            revision=revision,
+            files=tuple(work.files),
+            counts=dict(work.tally.counts),
+            rules=dict(work.tally.rules.most_common()),
+            sample=tuple(work.tally.sample),
+            places=tuple(work.tally.places),
+            frame=(extent.west, extent.south, extent.east, extent.north),
+            accuracy_m=max((f.datum["accuracy_m"] for f in work.files if f.datum), default=None),
+            required_accuracy_m=work.definition.required_accuracy_m,
+        )
+
+    def _close(
+        self, work: LayerWork, report: LoadReport, connection: psycopg.Connection | None = None
+    ) -> None:
+        status = "failed" if report.status is Status.BLOCKED else report.status.value
+        ledger.finish(
+            connection or self.context.log,
+            work.run,
+            status,
+            counts=report.counts,
+            report=report.to_json(),
+            steps=_steps(report),
+            accuracy_m=report.accuracy_m,
+        )
+
+
+def _steps(report: LoadReport) -> list[Mapping[str, Any]]:
+    """Datum steps of all files, each once, and the accuracy waivers among them."""
+    steps: list[Mapping[str, Any]] = []
+    for file in report.files:
+        for step in (file.datum or {}).get("steps", ()):
+            if step not in steps:
+                steps.append(step)
+        if file.waiver is not None and file.datum is not None:
+            waiver = {
+                "name": "精度豁免 accuracy waiver",
+                "kind": "waiver",
+                "source": file.datum["source"],
+                "target": file.datum["target"],
+                "accuracy_m": file.waiver["metres"],
+                "authority": report.bureau,
+                "parameters": {
+                    "reason": file.waiver["reason"],
+                    "required_accuracy_m": report.required_accuracy_m,
+                },
+            }
+            if waiver not in steps:
+                steps.append(waiver)
+    return steps
+
+
+def _by_layer(
+    delivery: Delivery, frame: CityProfile, known: Mapping[str, LayerDefinition]
+) -> dict[str, list[Load]]:
+    if frame.name != delivery.city:
+        raise DeliveryError(
+            f"{delivery.path.name}: city: {delivery.city} 与城市配置 {frame.name} 不符 "
+            f"(the delivery is for another city)"
+        )
+    grouped: dict[str, list[Load]] = {}
+    for load in delivery.loads:
+        definition = known.get(load.layer)
+        if definition is None:
+            raise DeliveryError(
+                f"{delivery.path.name}: loads: 没有图层 no layer {load.layer!r}; "
+                f"可用 known: {', '.join(sorted(known))}"
+            )
+        if definition.frame != frame.name:
+            raise DeliveryError(
+                f"{delivery.path.name}: loads: 图层 {load.layer} 属于 {definition.frame}，"
+                f"不属于 {frame.name} (the layer belongs to another city profile)"
+            )
+        grouped.setdefault(load.layer, []).append(load)
+    return grouped
+
+
+def _registry(delivery: Delivery) -> DatumRegistry:
+    if delivery.datum_parameters is None:
+        return DatumRegistry()
+    try:
+        return DatumRegistry.from_yaml(delivery.datum_parameters)
+    except (OSError, DatumError) as bad:
+        raise DeliveryError(f"{delivery.path.name}: datum_parameters: {bad}") from bad
+
+
+def _city(delivery: Delivery) -> CityProfile:
+    try:
+        return load_city(delivery.city)
+    except FileNotFoundError as missing:
+        raise DeliveryError(f"{delivery.path.name}: city: {missing}") from missing
+
+
+def _frames() -> tuple[CityProfile, ...]:
+    """All profiles that we know, to say where a stray row lies."""
+    names = (entry.name for entry in (resources.files("layers") / "cities").iterdir())
+    return tuple(
+        load_city(name.removesuffix(".yaml")) for name in sorted(names) if name.endswith(".yaml")
+    )
+
+
+def _silent(_layer: str, _rows: int, _total: int | None) -> None:
+    """No progress shown."""

@@ -1,0 +1,143 @@
+"""Checks that need the whole delivery: repeated ids, overlaps, gaps; and deletes of full loads.
+
+They run on the staging table, so that memory does not grow with the delivery; the areas of
+coverage rules are the exception (see etl.checks.coverage).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import psycopg
+import shapely
+from psycopg import sql
+
+from etl.checks import coverage
+from etl.checks.finding import RuleBook, Severity
+from etl.ledger import Rejection
+from etl.places import ShapeArray
+from layers.staging import Staging
+
+_CHUNK = 10_000
+
+_REPEATED = """
+WITH repeated AS (
+    SELECT id FROM {staging} GROUP BY id HAVING count(*) > 1
+), ranked AS (
+    SELECT
+        s.ctid AS place, s.source_file, s.source_row, s.id,
+        jsonb_strip_nulls(to_jsonb(s)) - 'geom' AS record,
+        {geometry} AS geom,
+        row_number() OVER every AS nth,
+        first_value(s.source_file) OVER every AS first_file,
+        first_value(s.source_row) OVER every AS first_row
+    FROM {staging} AS s JOIN repeated USING (id)
+    -- ctid is the order of arrival: nothing was deleted from the table before
+    WINDOW every AS (PARTITION BY s.id ORDER BY s.ctid)
+), removed AS (
+    DELETE FROM {staging} AS s USING ranked WHERE s.ctid = ranked.place AND ranked.nth > 1
+)
+SELECT source_file, source_row, id, record, geom, first_file, first_row
+FROM ranked WHERE nth > 1 ORDER BY place
+"""
+
+_ABSENT = """
+INSERT INTO {staging} (operation, id)
+SELECT 'delete', live.id
+FROM {live} AS live
+JOIN catalog.run AS origin ON origin.id = live.run
+WHERE origin.bureau = %(bureau)s
+    AND NOT EXISTS (SELECT FROM {staging} AS staged WHERE staged.id = live.id)
+    AND NOT EXISTS (
+        SELECT FROM catalog.reject
+        WHERE run = %(run)s AND severity <> 'warn' AND reject.id = live.id
+    )
+"""
+
+
+def remove_repeated(connection: psycopg.Connection, staging: Staging) -> list[Rejection]:
+    """Take all rows but the first of each id out of staging, each naming the first."""
+    has_geometry = staging.definition.geometry is not None
+    geometry = "ST_AsBinary(ST_PointOnSurface(ST_Force2D(s.geom)))" if has_geometry else "NULL"
+    statement = sql.SQL(_REPEATED).format(staging=staging.table, geometry=sql.SQL(geometry))
+    return [
+        Rejection(
+            file=file,
+            row=row,
+            id=ident,
+            rule="unique_id",
+            reason=f"标识码 {ident} 已在 {first_file} 第 {first_row} 行出现 "
+            f"(delivered before in row {first_row})",
+            severity=Severity.REJECT,
+            record=record,
+            place=None if place is None else _point(bytes(place)),
+        )
+        for file, row, ident, record, place, first_file, first_row in connection.execute(statement)
+    ]
+
+
+def _point(wkb: bytes) -> shapely.Point:
+    shape = shapely.from_wkb(wkb)
+    return shape if isinstance(shape, shapely.Point) else shapely.Point()
+
+
+def check_coverage(
+    connection: psycopg.Connection,
+    staging: Staging,
+    book: RuleBook,
+    shapes: ShapeArray,
+    rows: Sequence[coverage.Located],
+    removed: set[tuple[str, int]],
+) -> list[Rejection]:
+    """Findings of no_overlap and no_gap; rejected rows leave staging.
+
+    `rows` locate `shapes` (n,); those in `removed` (file, row) are no longer staged.
+    """
+    if removed:
+        keep = np.array([(r.file, r.row) not in removed for r in rows], dtype=bool)
+        shapes = shapes[keep]
+        rows = [row for row, kept in zip(rows, keep, strict=True) if kept]
+    findings: list[coverage.CoverageFinding] = []
+    if (rule := book.asked("no_overlap")) is not None:
+        findings += coverage.overlaps(rule, shapes, rows)
+    if (rule := book.asked("no_gap")) is not None:
+        findings += coverage.gaps(rule, shapes)
+    refused = {f.at for f in findings if f.at is not None and f.severity is not Severity.WARN}
+    for at in refused:
+        connection.execute(
+            sql.SQL("DELETE FROM {} WHERE source_file = %s AND source_row = %s").format(
+                staging.table
+            ),
+            [at.file, at.row],
+        )
+    return [
+        Rejection(
+            file=None if f.at is None else f.at.file,
+            row=None if f.at is None else f.at.row,
+            id=None if f.at is None else f.at.id,
+            rule=f.rule,
+            reason=f.reason,
+            severity=f.severity,
+            record=None,
+            place=f.place,
+        )
+        for f in findings
+    ]
+
+
+def count(connection: psycopg.Connection, staging: Staging) -> int:
+    """Number of staged rows."""
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(staging.table)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def stage_deletes(connection: psycopg.Connection, staging: Staging, bureau: str, run: int) -> int:
+    """Mark what a full delivery no longer holds: live rows that this bureau delivered.
+
+    Rows of other bureaus stay, and so do earlier versions of rows that this run rejected: a
+    faulty record is no order to delete.
+    """
+    live = sql.Identifier("layer", staging.definition.name)
+    statement = sql.SQL(_ABSENT).format(staging=staging.table, live=live)
+    return connection.execute(statement, {"bureau": bureau, "run": run}).rowcount
