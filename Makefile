@@ -22,7 +22,7 @@ export PIP_ROOT_USER_ACTION := ignore
 
 demo: setup $(BIN)/.ready $(NODE)
 	@GEOSERVER_PY_PORT=$(PORT) GEOSERVER_PY_REAL_DATA='$(DATA)' \
-		exec $(BIN)/geoserver-py demo up --end-with-make
+		exec $(BIN)/python -m geoserver_py.processes demo --end-with-make
 
 # Both always run, and pytest's closing line comes last.
 test: browser $(BIN)/.ready $(NODE)
@@ -52,7 +52,7 @@ browser:
 $(BIN)/.ready: pyproject.toml constraints.txt | setup
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || python3 -m venv --clear .venv
 	@echo "setup: python packages into .venv"
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --use-pep517 -c constraints.txt -e '.[dev]'
 	@touch $@
 
 $(PORTAL)/node_modules/.package-lock.json: $(LOCK) | setup

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from geoserver_py import demo_data
 from geoserver_py.errors import WorkFailed
 from geoserver_py.refusals import REFUSALS
 from geoserver_py.settings import Settings
@@ -15,16 +16,18 @@ from layers.definition import load_definitions
 from layers.migrate import current, upgrade
 from layers.schema import apply
 
+Say = Callable[[str], None]
+
 
 @dataclass(frozen=True)
 class Step:
     """One step: what it is called, and the function that does it and says what it did."""
 
     name: str
-    run: Callable[[Settings], str]
+    run: Callable[[Settings, Say], str]
 
 
-def check_database(settings: Settings) -> str:
+def check_database(settings: Settings, _say: Say) -> str:
     """Say which PostgreSQL and PostGIS answer; WorkFailed without PostGIS."""
     with psycopg.connect(settings.dsn(), connect_timeout=10) as connection:
         row = connection.execute(
@@ -36,7 +39,7 @@ def check_database(settings: Settings) -> str:
     return f"PostgreSQL {row[0]}, PostGIS {row[1]}"
 
 
-def migrate(settings: Settings) -> str:
+def migrate(settings: Settings, _say: Say) -> str:
     """Bring the catalogue's tables to this version."""
     dsn = settings.dsn()
     before = current(dsn)
@@ -45,7 +48,7 @@ def migrate(settings: Settings) -> str:
     return f"at {after}" if before == after else f"{before or 'empty'} -> {after}"
 
 
-def apply_layers(settings: Settings) -> str:
+def apply_layers(settings: Settings, _say: Say) -> str:
     """Make the layers' tables what their definitions say."""
     definitions = load_definitions()
     with psycopg.connect(settings.dsn()) as connection:
@@ -57,15 +60,20 @@ STEPS: tuple[Step, ...] = (
     Step("database", check_database),
     Step("db migrate", migrate),
     Step("layers apply", apply_layers),
+    Step("demo build", demo_data.build_sample),
+    Step("etl run", demo_data.load_sample),
 )
 
 
-def prepare_all(settings: Settings, say: Callable[[str], None]) -> None:
+def prepare_all(settings: Settings, say: Say) -> None:
     """Run every step in order; the first that fails ends it, with its own sentence."""
     for number, step in enumerate(STEPS, 1):
         began = time.monotonic()
         try:
-            outcome = step.run(settings)
+            outcome = step.run(settings, say)
         except REFUSALS as failure:
             raise WorkFailed(f"{step.name}: {failure}") from failure
+        except psycopg.OperationalError as failure:
+            reason = " ".join(str(failure).split())
+            raise WorkFailed(f"{step.name}: database: {reason}") from failure
         say(f"[{number}/{len(STEPS)}] {step.name}: {outcome} ({time.monotonic() - began:.1f} s)")

@@ -90,9 +90,9 @@ class Commands:
 
 
 def own_commands() -> Commands:
-    """Return our own command line's preparation and server."""
-    python = (sys.executable, "-m", "geoserver_py.cli")
-    return Commands(prepare=(*python, "demo", "prepare"), serve=(*python, "serve"))
+    """Return our own preparation and server."""
+    python = (sys.executable, "-m", "geoserver_py.processes")
+    return Commands(prepare=(*python, "prepare"), serve=(*python, "serve"))
 
 
 def run(settings: Settings, commands: Commands, say: Callable[[str], None]) -> None:

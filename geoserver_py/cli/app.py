@@ -11,7 +11,7 @@ import psycopg
 import typer
 
 from geoserver_py import __version__
-from geoserver_py.cli import db, serve, up
+from geoserver_py.cli import datum, db, demo, etl, serve, up
 from geoserver_py.cli.output import say
 from geoserver_py.refusals import REFUSALS
 
@@ -23,11 +23,14 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(db.app, name="db")
+app.add_typer(etl.app, name="etl")
+app.add_typer(datum.app, name="datum")
 app.command("serve")(serve.serve)
 
 _demo = typer.Typer(help="示范城市 / the synthetic sample city", no_args_is_help=True)
 _demo.command("up")(up.up)
 _demo.command("prepare")(up.prepare)
+_demo.command("build")(demo.build)
 app.add_typer(_demo, name="demo")
 
 

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from geoserver_py import supervisor
 from geoserver_py.cli.output import say
 from geoserver_py.demo_steps import prepare_all
 from geoserver_py.settings import load_settings
 
 
-def up(
-    end_with_make: Annotated[
-        bool, typer.Option("--end-with-make", hidden=True, help="end when the parent process ends")
-    ] = False,
-) -> None:
+def up() -> None:
     """启动演示 / database, sample city, ETL and server; Ctrl-C stops all of it."""
-    if end_with_make:
-        supervisor.end_with_parent()
     supervisor.run(load_settings(), supervisor.own_commands(), say)
 
 
