@@ -13,6 +13,7 @@ from etl.readers.model import ReadError
 
 _WIDENED = {"gbk", "gb2312", "cp936", "936", "ms936", "euc-cn", "ansi 936", "ansi_936", "hz"}
 SAMPLE_BYTES = 4_000_000
+_CHUNK = 1_000_000
 
 
 def canonical(name: str, path: Path) -> str:
@@ -34,20 +35,29 @@ def canonical(name: str, path: Path) -> str:
     return {"utf-8": "UTF-8", "gb18030": "GB18030", "gbk": "GB18030"}.get(found, found)
 
 
-def decodes(data: bytes, encoding: str, *, whole: bool) -> bool:
-    """Whether `data` is valid; unless `whole`, the last character may be cut."""
+def decodes(path: Path, encoding: str) -> bool:
+    """Whether the whole file is valid text in `encoding`; read in pieces."""
+    decoder = codecs.getincrementaldecoder(encoding)()
     try:
-        codecs.getincrementaldecoder(encoding)().decode(data, final=whole)
+        with path.open("rb") as stream:
+            while piece := stream.read(_CHUNK):
+                decoder.decode(piece)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True
 
 
-def detect_stream(data: bytes, *, whole: bool = False) -> str | None:
-    """Encoding of a piece of text: UTF-8 where it is valid (ASCII included), else GB18030."""
-    if decodes(data, "utf-8", whole=whole):
-        return "UTF-8"
-    return "GB18030" if decodes(data, "gb18030", whole=whole) else None
+def detect_text(path: Path) -> str | None:
+    """Encoding of a text file: UTF-8 where all of it is valid (ASCII included), else GB18030."""
+    return next((name for name in ("UTF-8", "GB18030") if decodes(path, name)), None)
+
+
+def text_encoding(path: Path, stated: str | None) -> tuple[str, str | None]:
+    """(encoding to read with, encoding detected) of a text file; ReadError as in `choose`."""
+    detected = detect_text(path)
+    valid = stated is not None and decodes(path, canonical(stated, path))
+    return choose(path, stated, detected, valid), detected
 
 
 def choose(path: Path, stated: str | None, detected: str | None, valid: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 
 from etl.readers import shapefile
+from etl.readers.encoding import text_encoding
 from etl.readers.model import (
     Batch,
     FieldInfo,
@@ -31,9 +32,11 @@ from etl.readers.model import (
 _NO_GEOMETRY = {"None", None}
 
 
-def _open_options(path: Path) -> dict[str, Any]:
-    """OSM keeps the tags that have no column of their own, as JSON."""
-    return {"TAGS_FORMAT": "JSON"} if ".osm" in path.name.lower() else {}
+def _open_options(path: Path, text: str | None) -> dict[str, Any]:
+    """OSM keeps the tags without a column as JSON; DXF is read by its bytes, not its code page."""
+    if ".osm" in path.name.lower():
+        return {"TAGS_FORMAT": "JSON"}
+    return {} if text is None else {"ENCODING": text}
 
 
 def _target(path: Path) -> str:
@@ -70,41 +73,46 @@ class OgrSource:
     path: Path
     options: ReadOptions
     check: shapefile.ShapefileCheck | None = None
+    text: str | None = None
+    """Encoding of a text DXF; $DWGCODEPAGE says CP936 or CP1252 over GB18030 and UTF-8 alike."""
 
     @property
     def _encoding(self) -> str | None:
-        return self.check.encoding if self.check is not None else self.options.encoding
+        return self.check.encoding if self.check is not None else None
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the layers; ReadError when the file cannot be opened or has none."""
+        try:
+            with _without_measure_warnings():
+                names = tuple(str(row[0]) for row in pyogrio.list_layers(_target(self.path)))
+        except DataSourceError as error:
+            raise self._unreadable(error) from error
+        if not names:
+            raise ReadError(self.path, "文件里没有图层。", "the file holds no layer.")
+        return names
+
+    @cached_property
+    def _silent(self) -> bool:
+        # RFC 7946 means WGS 84 when nothing is said; to us nothing said is nothing declared.
+        return self.path.suffix.lower() in {".geojson", ".json"} and not _states_crs(self.path)
 
     @cached_property
     def info(self) -> SourceInfo:
         """Driver and all layers; a sequential format (OSM) tells no counts."""
         checked = self.check
-        try:
-            with _without_measure_warnings():
-                names = [str(row[0]) for row in pyogrio.list_layers(_target(self.path))]
-        except DataSourceError as error:
-            raise self._unreadable(error) from error
-        wanted = self.options.layer
-        layers, driver, declared = [], "", None
-        notes = list(checked.notes) if checked else []
-        # RFC 7946 means WGS 84 when nothing is said; to us nothing said is nothing declared.
-        silent = self.path.suffix.lower() in {".geojson", ".json"} and not _states_crs(self.path)
-        if silent:
-            notes.append("GeoJSON 未写 crs，坐标系未声明 no crs member: the datum is not declared")
-        for name in names:
-            meta = self._meta(name)
-            driver = str(meta["driver"])
-            declared = None if meta["encoding"] is None else str(meta["encoding"])
-            layers.append(self._layer(name, meta | ({"crs": None} if silent else {})))
-        if not layers or (wanted is not None and wanted not in names):
-            choose_layer(SourceInfo(self.path, driver, tuple(layers)), wanted)
+        notes = checked.notes if checked else ()
+        if self._silent:
+            notes += ("GeoJSON 未写 crs，坐标系未声明 no crs member: the datum is not declared",)
+        metas = [self._meta(name) for name in self.names]
+        declared = metas[0]["encoding"]
         return SourceInfo(
             path=self.path,
-            driver=driver,
-            layers=tuple(layers),
-            encoding_declared=checked.declared if checked else declared,
-            encoding_detected=checked.detected if checked else None,
-            notes=tuple(notes),
+            driver=str(metas[0]["driver"]),
+            layers=tuple(map(self._layer, self.names, metas)),
+            encoding_declared=checked.declared if checked else declared and str(declared),
+            encoding_detected=checked.detected if checked else self.text,
+            notes=notes,
         )
 
     def _meta(self, name: str) -> dict[str, Any]:
@@ -128,29 +136,37 @@ class OgrSource:
             name=name,
             geometry_type=None if kind in _NO_GEOMETRY else str(kind),
             fields=fields,
-            declared_crs=None if meta["crs"] is None else str(meta["crs"]),
+            declared_crs=None if meta["crs"] is None or self._silent else str(meta["crs"]),
             feature_count=None if count < 0 else count,
             extent=_bounds(meta["total_bounds"]),
         )
 
-    @property
+    @cached_property
     def layer(self) -> LayerInfo:
-        """The chosen layer."""
-        return choose_layer(self.info, self.options.layer)
+        """The chosen layer, without a look at the others: a FileGDB may have hundreds."""
+        wanted = self.options.layer
+        if wanted is None and len(self.names) == 1:
+            wanted = self.names[0]
+        if wanted is None or wanted not in self.names:
+            return choose_layer(self.info, wanted)
+        return self._layer(wanted, self._meta(wanted))
 
     def batches(self) -> Iterator[Batch]:
         """Stream the layer; the ordinal of the feature is its row number."""
         layer = self.layer
         done = 0
         try:
-            with pyogrio.raw.open_arrow(
-                _target(self.path),
-                layer=layer.name,
-                encoding=self._encoding,
-                batch_size=self.options.batch_rows,
-                use_pyarrow=True,
-                **_open_options(self.path),
-            ) as (meta, reader):
+            with ExitStack() as stack:
+                with _without_measure_warnings():
+                    opened = pyogrio.raw.open_arrow(
+                        _target(self.path),
+                        layer=layer.name,
+                        encoding=self._encoding,
+                        batch_size=self.options.batch_rows,
+                        use_pyarrow=True,
+                        **_open_options(self.path, self.text),
+                    )
+                    meta, reader = stack.enter_context(opened)
                 geometry_name = meta["geometry_name"] or "wkb_geometry"
                 for record in reader:
                     yield self._batch(pa.Table.from_batches([record]), geometry_name, done)
@@ -192,8 +208,13 @@ class OgrSource:
 
 
 def open_ogr(path: Path, options: ReadOptions) -> OgrSource:
-    """Open with GDAL; a Shapefile is checked for completeness and encoding first."""
+    """Open with GDAL; Shapefile and DXF are checked for their encoding first."""
     checked = shapefile.check(path, options.encoding) if path.suffix.lower() == ".shp" else None
-    source = OgrSource(path, options, checked)
-    _ = source.info
+    text = None
+    if path.suffix.lower() == ".dxf":
+        with path.open("rb") as stream:
+            binary = stream.read(22).startswith(b"AutoCAD Binary DXF")
+        text = None if binary else text_encoding(path, options.encoding)[0]
+    source = OgrSource(path, options, checked, text)
+    _ = source.names
     return source

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from etl.readers.columns import CoordinateColumns, guess_columns, points
-from etl.readers.encoding import SAMPLE_BYTES, canonical, choose, decodes, detect_stream
+from etl.readers.encoding import SAMPLE_BYTES, text_encoding
 from etl.readers.model import (
     Batch,
     FieldInfo,
@@ -154,15 +154,11 @@ def open_table(path: Path, options: ReadOptions) -> TableSource:
     """Detect encoding and delimiter, read the header; ReadError for what is no table."""
     with path.open("rb") as stream:
         sample = stream.read(SAMPLE_BYTES)
-    whole = len(sample) < SAMPLE_BYTES
     if not sample.strip():
         raise ReadError(path, "文件是空的。", "the file is empty.")
     if b"\x00" in sample[:4096]:
         raise ReadError(path, "不是文本文件。", "not a text file (it holds zero bytes).")
-    detected = detect_stream(sample, whole=whole)
-    stated = options.encoding
-    valid = stated is not None and decodes(sample, canonical(stated, path), whole=whole)
-    encoding = choose(path, stated, detected, valid)
+    encoding, detected = text_encoding(path, options.encoding)
     first = sample.decode(encoding, errors="ignore").lstrip("\ufeff").splitlines()[0]
     delimiter = max(_DELIMITERS, key=first.count)
     titles = unique_titles(next(csv.reader([first], delimiter=delimiter)))
