@@ -213,9 +213,9 @@ def _describe(
         )
     ]
     house_ids = [f"JZ{c}{s:05d}" for c, s in zip(codes, serial, strict=True)]
-    title = np.array(
-        [f"{e!s}{b}" if b else None for e, b in zip(estate, building_no, strict=True)], dtype=object
-    )
+    title = [
+        None if b is None else str(e) + str(b) for e, b in zip(estate, building_no, strict=True)
+    ]
     buildings = pd.DataFrame(
         {
             "id": house_ids,
@@ -258,11 +258,11 @@ def points_of_interest(core: Core, houses: Houses, seed: int) -> tuple[pd.DataFr
         zip(addresses.itertuples(index=False), which, public, which_public, strict=True), 1
     ):
         word, category = PUBLIC[place] if is_public else SHOPS[shop]
-        stem = address.village if is_public else f"{address.road}{address.number}"
+        stem = address.village if is_public else str(address.road) + str(address.number)
         rows.append(
             (
                 f"POI{serial:06d}",
-                f"{stem}{word}",
+                str(stem) + word,
                 category,
                 address.full_address,
                 address.village_code,
