@@ -77,7 +77,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             profile=profile,
             registry=DatumRegistry(),
             pools=pools,
-            gazetteer=GazetteerService(pools.control),
+            gazetteer=GazetteerService(pools.control, profile),
             tiles=TileServer(TileCache(limit=settings.tile_cache_mb * 1024 * 1024)),
             catalogue=Catalogue(generation=-1, layers={}),
             principals={},

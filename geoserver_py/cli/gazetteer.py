@@ -1,0 +1,201 @@
+"""`geoserver-py gazetteer`: what the dictionary holds, one address explained, tables of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import csv
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from etl.datum import DatumRegistry
+from gazetteer.levels import Kind
+from gazetteer.service import GazetteerService
+from gazetteer.store import Connection
+from geoserver_py.cli.output import JsonOption, emit, progress, say
+from geoserver_py.errors import WorkFailed
+from geoserver_py.geocoding import geocode
+from geoserver_py.settings import load_settings
+from layers.access import SYSTEM
+from layers.catalogue import load_catalogue_async
+from layers.city import CityProfile, load_city
+
+app = typer.Typer(help="地名地址 / the address engine", no_args_is_help=True)
+
+_ENCODINGS = ("utf-8-sig", "gb18030")
+_CHUNK = 500
+_COLUMNS = (
+    "matched", "level", "score", "error_m", "ambiguous", "division_code", "lon", "lat", "coordsys",
+)  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def _opened() -> AsyncIterator[tuple[GazetteerService, Connection, CityProfile]]:
+    settings = load_settings()
+    profile = load_city(settings.city)
+    dsn = settings.dsn()
+
+    @contextlib.asynccontextmanager
+    async def connect() -> AsyncIterator[Connection]:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+            yield connection
+
+    service = GazetteerService(connect, profile)
+    async with connect() as connection:
+        await service.follow(await load_catalogue_async(connection))
+        yield service, connection, profile
+
+
+async def _match(texts: Sequence[str]) -> list[dict[str, Any]]:
+    async with _opened() as (service, connection, profile):
+        registry = DatumRegistry()
+        return await geocode(service, connection, SYSTEM, texts, profile=profile, registry=registry)
+
+
+@app.command()
+def build(as_json: JsonOption = False) -> None:
+    """从数据库建立地名词典并报告内容 / build the dictionary as the service does at start."""
+
+    async def counted() -> dict[str, Any]:
+        started = time.perf_counter()
+        async with _opened() as (service, _, _):
+            index = await service.index(SYSTEM)
+            kinds = Counter(place.kind for place in index.places)
+            return {
+                "names": {kind.label: kinds[kind] for kind in Kind if kinds[kind]},
+                "seconds": round(time.perf_counter() - started, 2),
+            }
+
+    found = asyncio.run(counted())
+    names = ", ".join(f"{kind} {count}" for kind, count in found["names"].items())
+    emit(found, as_json=as_json, line=f"{names}; {found['seconds']} s")
+
+
+@app.command()
+def match(
+    text: Annotated[str, typer.Argument(help="地址 / an address, a name or a coordinate")],
+    as_json: JsonOption = False,
+) -> None:
+    """匹配一个地址并说明理由 / match one address and explain the answer."""
+    document = asyncio.run(_match([text]))[0]
+    if as_json:
+        emit(document, as_json=True, line="")
+        return
+    console = Console()
+    head = document["geocoding"]
+    for reason in head.get("explanation", ()):
+        console.print(f"{reason['zh']} ({reason['en']})", markup=False)
+    if head["ambiguous"]:
+        console.print("有多处同样符合，请补充上级区划 (ambiguous: name the county or town)")
+    for number, feature in enumerate(document["features"], 1):
+        console.print(_explained(number, feature))
+    if not document["features"]:
+        raise WorkFailed(f"没有匹配 {text[:80]!r} (no match)")
+
+
+def _explained(number: int, feature: dict[str, Any]) -> Table:
+    found = feature["properties"]["geocoding"]
+    where = "-"
+    if feature["geometry"] is not None:
+        lon, lat = feature["geometry"]["coordinates"]
+        where = f"{lon:.7f}, {lat:.7f} {found['coordsys']} ±{found['error_m']} m"
+    title = f"{number}. {found['label']}  [{found['level']}]  {found['score']:.2f}"
+    table = Table(title=title, title_justify="left", show_header=False, box=None)
+    table.add_row("位置", where, "")
+    for component in found["components"]:
+        code = component.get("code", "")
+        table.add_row(component["title"], f"{component['value']} {code}", component["status"])
+    for reason in found["explanation"]:
+        table.add_row("", reason["zh"], f"{reason['delta']:+.2f}" if reason["delta"] else "")
+    return table
+
+
+@app.command()
+def batch(
+    source: Annotated[Path, typer.Argument(help="CSV（UTF-8 或 GB18030）", exists=True)],
+    column: Annotated[str, typer.Option(help="地址列 / column of addresses")] = "address",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="结果 CSV / result")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """匹配一张表 / match a table; adds columns and keeps the rest as it is."""
+    rows = _rows(source)
+    if not rows or column not in rows[0]:
+        known = ", ".join(rows[0]) if rows else "-"
+        raise WorkFailed(f"{source.name}: 没有列 {column} (columns are: {known})")
+    target = out or source.with_name(f"{source.stem}.matched.csv")
+    started = time.perf_counter()
+
+    async def run() -> Counter[str]:
+        counts: Counter[str] = Counter()
+        async with _opened() as (service, connection, profile):
+            registry = DatumRegistry()
+            with (
+                target.open("w", encoding="utf-8-sig", newline="") as file,
+                progress(quiet=as_json) as bar,
+            ):
+                writer = csv.DictWriter(file, [*rows[0], *_COLUMNS])
+                writer.writeheader()
+                task = bar.add_task("match", total=len(rows))
+                for start in range(0, len(rows), _CHUNK):
+                    some = rows[start : start + _CHUNK]
+                    documents = await geocode(
+                        service,
+                        connection,
+                        SYSTEM,
+                        [row[column][:200] for row in some],
+                        profile=profile,
+                        registry=registry,
+                        explain=False,
+                    )
+                    for row, document in zip(some, documents, strict=True):
+                        result = _flat(document)
+                        counts[str(result["level"] or "-")] += 1
+                        writer.writerow({**row, **result})
+                    bar.advance(task, len(some))
+        return counts
+
+    levels = asyncio.run(run())
+    seconds = time.perf_counter() - started
+    summary = {"rows": len(rows), "levels": dict(levels), "seconds": round(seconds, 2)}
+    counted = ", ".join(f"{level} {count}" for level, count in levels.most_common())
+    emit(summary, as_json=as_json, line=f"{len(rows)} rows: {counted}; {seconds:.1f} s")
+    if not as_json:
+        say(str(target))
+
+
+def _rows(source: Path) -> list[dict[str, str]]:
+    for encoding in _ENCODINGS:
+        try:
+            with source.open(encoding=encoding, newline="") as file:
+                reader = csv.DictReader(file, restkey="_", restval="")
+                return [{key: value for key, value in row.items() if key != "_"} for row in reader]
+        except UnicodeDecodeError:
+            continue
+    raise WorkFailed(f"{source.name}: 编码既非 UTF-8 也非 GB18030 (neither encoding fits)")
+
+
+def _flat(document: dict[str, Any]) -> dict[str, Any]:
+    if not document["features"]:
+        return dict.fromkeys(_COLUMNS)
+    feature = document["features"][0]
+    found = feature["properties"]["geocoding"]
+    lon, lat = (None, None) if feature["geometry"] is None else feature["geometry"]["coordinates"]
+    return {
+        "matched": found["label"],
+        "level": found["level"],
+        "score": found["score"],
+        "error_m": found["error_m"],
+        "ambiguous": found["ambiguous"],
+        "division_code": found.get("division_code"),
+        "lon": lon,
+        "lat": lat,
+        "coordsys": found["coordsys"],
+    }

@@ -1,0 +1,340 @@
+"""HTTP of the address engine: /geocode, /geocode/batch, /reverse, /suggest, all GeocodeJSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from etl.datum import DatumError, UnknownCoordsys, locate
+from gazetteer.geocodejson import (
+    collection,
+    division_chain,
+    suggestion_feature,
+    surroundings_features,
+)
+from gazetteer.match import Hints
+from gazetteer.normalise import MAX_QUERY_LENGTH
+from gazetteer.reverse import surroundings
+from gazetteer.suggest import suggest, suggest_numbers
+from geoserver_py.geocoding import geocode, in_coordsys, typed_position
+from geoserver_py.operations import Call, Operation, Parameter
+from geoserver_py.pools import run_cancellable
+from geoserver_py.positions import POSITION_PARAMETERS, has_position, position_of
+from geoserver_py.problems import Problem, invalid_parameter
+from geoserver_py.services import Services
+from layers.definition import Title
+
+MEDIA_TYPE = "application/geo+json"
+MAX_BATCH = 1000
+"""Most addresses in one batch request; larger tables belong to `geoserver-py gazetteer batch`."""
+MAX_BODY_BYTES = 2 * 1024 * 1024
+
+_QUERY = Parameter(
+    "q",
+    {"type": "string", "minLength": 1, "maxLength": MAX_QUERY_LENGTH},
+    Title("地址、地名或坐标", "An address, a name, or a coordinate as people type it"),
+    required=True,
+    example="梅江区嘉应中路12号",
+)
+_LIMIT = Parameter(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": 50, "default": 5},
+    Title("最多返回条数", "Most features to return"),
+)
+_BBOX = Parameter(
+    "bbox",
+    {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4},
+    Title(
+        "只要此范围内的结果：西,南,东,北（度，按 coordsys）",
+        "Only what lies in west,south,east,north, degrees in coordsys",
+    ),
+)
+_COORDSYS_OUT = Parameter(
+    "coordsys_out",
+    {"type": "string", "maxLength": 60, "default": "cgcs2000"},
+    Title("输出坐标系", "Coordinate system of the answer: cgcs2000, gcj02, epsg:4548…"),
+    example="gcj02",
+)
+_EXPLAIN = Parameter(
+    "explain",
+    {"type": "boolean", "default": True},
+    Title("是否给出评分依据", "Whether to give the explanation of scores"),
+)
+_RESPONSES: Mapping[int, tuple[str, Mapping[str, Any]]] = {
+    200: ("GeocodeJSON", {MEDIA_TYPE: {"type": "object"}}),
+    400: ("参数有误 Bad parameter", {"application/problem+json": {"type": "object"}}),
+}
+_BATCH_ITEM = {
+    "oneOf": [
+        {"type": "string", "minLength": 1, "maxLength": MAX_QUERY_LENGTH},
+        {
+            "type": "object",
+            "required": ["q"],
+            "properties": {"q": {"type": "string"}, "id": {"type": ["string", "integer"]}},
+        },
+    ]
+}
+
+
+async def _geocode(call: Call) -> Response:
+    arguments = call.arguments
+    hints = Hints(
+        focus=_focus(call.services, arguments),
+        bbox=_bbox(call.services, arguments),
+        limit=arguments["limit"],
+    )
+
+    async def answer() -> dict[str, Any]:
+        async with call.services.pools.reads() as connection:
+            documents = await geocode(
+                call.services.gazetteer,
+                connection,
+                call.principal,
+                [arguments["q"]],
+                profile=call.services.profile,
+                registry=call.services.registry,
+                hints=hints,
+                explain=arguments["explain"],
+            )
+        return documents[0]
+
+    return _response(call, await run_cancellable(call.request, answer()))
+
+
+async def _batch(call: Call) -> Response:
+    items = _items(await _body(call))
+    async with call.services.pools.reads() as connection:
+        documents = await geocode(
+            call.services.gazetteer,
+            connection,
+            call.principal,
+            [text for text, _ in items],
+            profile=call.services.profile,
+            registry=call.services.registry,
+            hints=Hints(limit=call.arguments["limit"]),
+            explain=call.arguments["explain"],
+        )
+    for document, (_, identity) in zip(documents, items, strict=True):
+        _out(call, document)
+        if identity is not None:
+            document["geocoding"]["id"] = identity
+    return Response(orjson.dumps(documents), media_type="application/json")
+
+
+async def _reverse(call: Call) -> Response:
+    services = call.services
+    position = position_of(services, call.arguments)
+    layers = services.gazetteer.readable(call.principal)
+    index = await services.gazetteer.index(call.principal)
+    if not services.profile.extent.contains(position.lon, position.lat):
+        reason = {
+            "rule": "outside",
+            "zh": f"位置不在{services.profile.title.zh}范围内，请检查 coordsys 与坐标",
+            "en": f"outside {services.profile.title.en}; check coordsys and the coordinates",
+            "delta": 0.0,
+        }
+        return _response(call, collection((), _asked(call), explanation=[reason]))
+
+    async def answer() -> dict[str, Any]:
+        async with services.pools.reads() as connection:
+            found = await surroundings(
+                connection, layers, position.lon, position.lat, pois=call.arguments["limit"]
+            )
+        return collection(
+            surroundings_features(index, found),
+            _asked(call),
+            lon=round(position.lon, 9),
+            lat=round(position.lat, 9),
+            accuracy_m=position.accuracy_m,
+            divisions=division_chain(found),
+        )
+
+    return _response(call, await run_cancellable(call.request, answer()))
+
+
+async def _suggest(call: Call) -> Response:
+    services, text, limit = call.services, call.arguments["q"], call.arguments["limit"]
+    typed = typed_position(text, services.profile, services.registry)
+    if typed is not None:
+        return _response(call, typed)
+    index = await services.gazetteer.index(call.principal)
+    names = suggest(index, text, limit, _focus(services, call.arguments))
+    if "address" in services.gazetteer.readable(call.principal):
+        async with services.pools.reads() as connection:
+            plates = await suggest_numbers(connection, index, text, limit)
+        names = [*plates, *names][:limit]
+    return _response(call, collection([suggestion_feature(name) for name in names], text))
+
+
+def _asked(call: Call) -> dict[str, Any]:
+    names = ("coordsys", "lon", "lat", "north", "east")
+    return {n: call.arguments[n] for n in names if call.arguments.get(n) is not None}
+
+
+def _response(call: Call, document: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(_out(call, document)), media_type=MEDIA_TYPE)
+
+
+def _out(call: Call, document: dict[str, Any]) -> dict[str, Any]:
+    """The document in the coordsys that was asked for; Problem 400 where there is none such."""
+    services, wanted = call.services, call.arguments.get("coordsys_out") or "cgcs2000"
+    accepted = services.profile.accepted_coordsys
+    try:
+        return in_coordsys(document, services.registry.parse(wanted), services.registry)
+    except DatumError as unknown:
+        raise invalid_parameter(
+            "coordsys_out", zh=f"{unknown}", en="not available", accepted=accepted
+        ) from unknown
+
+
+def _focus(services: Services, arguments: Mapping[str, Any]) -> tuple[float, float] | None:
+    if not has_position(arguments):
+        return None
+    position = position_of(services, arguments)
+    return position.lon, position.lat
+
+
+def _bbox(
+    services: Services, arguments: Mapping[str, Any]
+) -> tuple[float, float, float, float] | None:
+    """The rectangle in CGCS2000; its coordsys must be stated and geographic."""
+    box = arguments.get("bbox")
+    if box is None:
+        return None
+    geographic = ("cgcs2000", "wgs84", "gcj02", "bd09")
+    stated = arguments.get("coordsys")
+    if stated is None:
+        raise Problem(
+            400,
+            "coordsys-required",
+            zh="bbox 必须注明坐标系：请给出 coordsys。",
+            en="(a bbox without a stated datum is not accepted: give coordsys)",
+            parameter="coordsys",
+            accepted=geographic,
+        )
+    west, south, east, north = box
+    if west > east or south > north:
+        raise invalid_parameter(
+            "bbox", zh="次序须为 西,南,东,北。", en="the order is west,south,east,north"
+        )
+    try:
+        low = locate(services.registry, stated, lon=west, lat=south)
+        high = locate(services.registry, stated, lon=east, lat=north)
+    except UnknownCoordsys as unknown:
+        raise invalid_parameter(
+            "coordsys", zh=f"未知坐标系 {stated!r}。", en="unknown", accepted=geographic
+        ) from unknown
+    except DatumError as refused:
+        raise invalid_parameter(
+            "bbox", zh=str(refused), en="not usable", accepted=geographic
+        ) from refused
+    return low.lon, low.lat, high.lon, high.lat
+
+
+async def _body(call: Call) -> Any:
+    """The JSON of the request; Problem 413 or 400."""
+    received = bytearray()
+    async for chunk in call.request.stream():
+        received += chunk
+        if len(received) > MAX_BODY_BYTES:
+            raise Problem(
+                413,
+                "body-too-large",
+                zh=f"请求体超过 {MAX_BODY_BYTES // 1024} KB。",
+                en=f"(body above {MAX_BODY_BYTES // 1024} KB; send fewer addresses at a time)",
+            )
+    try:
+        return orjson.loads(bytes(received))
+    except orjson.JSONDecodeError as broken:
+        raise _bad_body(f"不是合法的 JSON（{broken}）", "not JSON") from broken
+
+
+def _items(body: Any) -> list[tuple[str, str | int | None]]:
+    """Texts and identifiers of a batch; Problem 400 names the first item that is wrong."""
+    if not isinstance(body, list) or not 1 <= len(body) <= MAX_BATCH:
+        raise _bad_body(
+            f"须为 1 至 {MAX_BATCH} 个地址的数组", f"an array of 1 to {MAX_BATCH} addresses"
+        )
+    items: list[tuple[str, str | int | None]] = []
+    for number, item in enumerate(body, 1):
+        text, identity = (item.get("q"), item.get("id")) if isinstance(item, dict) else (item, None)
+        if not isinstance(text, str) or not 1 <= len(text) <= MAX_QUERY_LENGTH:
+            raise _bad_body(
+                f"第 {number} 项须为 1 至 {MAX_QUERY_LENGTH} 个字符的文本",
+                f"item {number} must be a text of 1 to {MAX_QUERY_LENGTH} characters, or {{q, id}}",
+            )
+        if not isinstance(identity, str | int | None):
+            raise _bad_body(f"第 {number} 项的 id 须为文本或整数", f"item {number}: id")
+        items.append((text, identity))
+    return items
+
+
+def _bad_body(zh: str, en: str) -> Problem:
+    return Problem(400, "invalid-body", zh=f"请求体{zh}。", en=f"(request body: {en})")
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/geocode",
+        operation_id="geocode",
+        summary=Title("地址匹配", "Where an address or name is"),
+        tag="gazetteer",
+        handler=_geocode,
+        parameters=(_QUERY, _LIMIT, _BBOX, *POSITION_PARAMETERS, _COORDSYS_OUT, _EXPLAIN),
+        responses=_RESPONSES,
+    ),
+    Operation(
+        method="POST",
+        path="/geocode/batch",
+        operation_id="geocodeBatch",
+        summary=Title("批量地址匹配", "Where many addresses are; each answer as /geocode gives it"),
+        tag="gazetteer",
+        handler=_batch,
+        parameters=(_LIMIT, _COORDSYS_OUT, _EXPLAIN),
+        request_body={
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": MAX_BATCH,
+                        "items": _BATCH_ITEM,
+                    },
+                    "example": ["梅江区嘉应中路12号", {"id": 7, "q": "大坪镇"}],
+                }
+            },
+        },
+        responses={
+            200: (
+                "GeocodeJSON 数组 An array of GeocodeJSON",
+                {"application/json": {"type": "array", "items": {"type": "object"}}},
+            ),
+            400: _RESPONSES[400],
+        },
+    ),
+    Operation(
+        method="GET",
+        path="/reverse",
+        operation_id="reverseGeocode",
+        summary=Title("逆地址匹配", "What is at a position: address, road, places, divisions"),
+        tag="gazetteer",
+        handler=_reverse,
+        parameters=(*POSITION_PARAMETERS, _LIMIT, _COORDSYS_OUT),
+        responses=_RESPONSES,
+    ),
+    Operation(
+        method="GET",
+        path="/suggest",
+        operation_id="suggest",
+        summary=Title("输入提示", "Completions while typing, by prefix or pinyin"),
+        tag="gazetteer",
+        handler=_suggest,
+        parameters=(_QUERY, _LIMIT, *POSITION_PARAMETERS, _COORDSYS_OUT),
+        responses=_RESPONSES,
+    ),
+)

@@ -1,0 +1,108 @@
+"""Addresses and typed coordinates to GeocodeJSON: what the routes, the grid and the CLI share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from etl.datum import Coordsys, DatumRegistry, PositionError
+from etl.datum.notation import format_readout, parse_position
+from gazetteer.geocodejson import answer_document, collection, coordinate_feature
+from gazetteer.match import Hints
+from gazetteer.service import GazetteerService
+from gazetteer.store import Connection
+from layers.access import Principal
+from layers.city import CityProfile
+
+_DIGITS = re.compile(r"\d")
+_FEWEST_DIGITS = 8
+"""No notation of a position in a city has fewer; spares addresses the readers of coordinates."""
+
+
+def typed_position(
+    text: str, profile: CityProfile, registry: DatumRegistry
+) -> dict[str, Any] | None:
+    """The coordinates that a text holds, as a collection of level 坐标; None if it holds none.
+
+    A text that is plainly a position but none in the city gives no feature and the reason.
+    """
+    if len(_DIGITS.findall(text)) < _FEWEST_DIGITS:
+        return None
+    try:
+        readings = parse_position(text, profile, registry)
+    except PositionError as refused:
+        reason = {"rule": "position-refused", "zh": str(refused), "en": str(refused), "delta": 0.0}
+        return collection((), text, ambiguous=False, explanation=[reason])
+    if not readings:
+        return None
+    features = [
+        coordinate_feature(
+            reading.lon,
+            reading.lat,
+            format_readout(reading.lon, reading.lat, profile, registry),
+            source=reading.coordsys,
+            stated=reading.stated,
+            error_m=reading.accuracy_m,
+            note=reading.note,
+        )
+        for reading in readings
+    ]
+    ambiguous = len(readings) > 1 and not readings[0].stated
+    for feature in features:
+        feature["properties"]["geocoding"]["ambiguous"] = ambiguous
+    return collection(features, text, ambiguous=ambiguous)
+
+
+async def geocode(
+    gazetteer: GazetteerService,
+    connection: Connection,
+    principal: Principal,
+    texts: Sequence[str],
+    *,
+    profile: CityProfile,
+    registry: DatumRegistry,
+    hints: Hints | None = None,
+    explain: bool = True,
+) -> list[dict[str, Any]]:
+    """One GeocodeJSON collection for each text, in order; alone or in a batch the same."""
+    typed = [typed_position(text, profile, registry) for text in texts]
+    addresses = [text for text, found in zip(texts, typed, strict=True) if found is None]
+    answers = iter(await gazetteer.match_many(connection, principal, addresses, hints))
+    return [
+        answer_document(next(answers), explain=explain) if found is None else found
+        for found in typed
+    ]
+
+
+def in_coordsys(
+    document: dict[str, Any], target: Coordsys, registry: DatumRegistry
+) -> dict[str, Any]:
+    """The collection with its positions in another system, named in every place that names one.
+
+    Geographic systems (gcj02…) replace the coordinates; a plane grid adds ``position`` with
+    ``north`` and ``east`` in metres, since GeoJSON coordinates are never metres.
+    """
+    if target.name == "cgcs2000":
+        return document
+    chain = registry.chain("cgcs2000", target)
+    geographic = target.kind == "geographic"
+    for feature in document["features"]:
+        properties: dict[str, Any] = feature["properties"]["geocoding"]
+        geometry: Mapping[str, Any] | None = feature["geometry"]
+        if geometry is None:
+            continue
+        x, y = chain.point(*geometry["coordinates"])
+        if geographic:
+            feature["geometry"] = {"type": "Point", "coordinates": [round(x, 9), round(y, 9)]}
+            properties["coordsys"] = target.name
+        else:
+            properties["position"] = {
+                "coordsys": target.name,
+                "north": round(y, 4),
+                "east": round(x, 4),
+            }
+    if geographic:
+        document["coordsys"] = target.name
+        document["geocoding"]["coordsys"] = target.name
+    return document
