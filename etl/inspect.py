@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 import pyproj
 import shapely
+from psycopg import sql
 from pyproj.exceptions import CRSError
 
 from etl.datum import DatumError, DatumRegistry
@@ -103,6 +105,13 @@ def load_reference(
         return np.column_stack([lon, lat])
 
     return Reference.from_geometries(list(shapely.transform(np.array(shapes, object), turned)))
+
+
+def reference_layer(connection: psycopg.Connection[Any], name: str) -> Reference | None:
+    """Trusted linework from a loaded layer of the store (EPSG:4490, x = lon, y = lat)."""
+    query = sql.SQL("SELECT ST_AsBinary(geom) FROM {} WHERE geom IS NOT NULL")
+    rows = connection.execute(query.format(sql.Identifier("layer", name))).fetchall()
+    return Reference.from_geometries(list(shapely.from_wkb([bytes(row[0]) for row in rows])))
 
 
 def declared_name(crs: str | None, registry: DatumRegistry) -> str | None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from etl.datum import DatumError
+from etl.datum import DatumError, DatumRegistry
+from etl.detect import Reference
 from etl.inspect import Inspection, LayerInspection, inspect_file, load_reference
+from etl.inspect import reference_layer as stored_reference
 from etl.readers import ReadError, ReadOptions
 from geoserver_py.cli import etl_run
 from geoserver_py.cli.datum import (
@@ -22,6 +25,7 @@ from geoserver_py.cli.datum import (
 )
 from geoserver_py.cli.output import JsonOption, emit
 from geoserver_py.errors import WorkFailed
+from geoserver_py.settings import load_settings
 
 app = typer.Typer(help="交付与装载 / deliveries in", no_args_is_help=True)
 
@@ -36,6 +40,9 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="文件 / file", exists=True)],
     city: CityOption = "meizhou",
     reference: ReferenceOption = None,
+    reference_layer: Annotated[
+        str | None, typer.Option(help="库中可信图层 / trusted layer of the store")
+    ] = None,
     layer: Annotated[str | None, typer.Option(help="图层、工作表 / layer or sheet")] = None,
     encoding: Annotated[str | None, typer.Option(help="编码 / encoding")] = None,
     parameters: ParametersOption = None,
@@ -44,7 +51,7 @@ def inspect(
     """查看文件 / driver, layers, fields, encoding, declared CRS, extent and the true datum."""
     registry = registry_of(parameters)
     try:
-        trusted = None if reference is None else load_reference(reference, registry)
+        trusted = _trusted(reference, reference_layer, registry)
         found = inspect_file(
             file,
             city_of(city),
@@ -58,6 +65,17 @@ def inspect(
         emit(found.to_json(), as_json=True, line="")
         return
     _print(found)
+
+
+def _trusted(file: Path | None, layer: str | None, registry: DatumRegistry) -> Reference | None:
+    """Reference linework from a file or a loaded layer; WorkFailed for a layer not there."""
+    if layer is None:
+        return None if file is None else load_reference(file, registry)
+    with psycopg.connect(load_settings().dsn(), connect_timeout=5) as connection:
+        try:
+            return stored_reference(connection, layer)
+        except psycopg.errors.UndefinedTable as error:
+            raise WorkFailed(f"库中没有图层 / the store has no layer {layer!r}") from error
 
 
 def _print(found: Inspection) -> None:
