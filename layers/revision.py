@@ -17,7 +17,7 @@ from psycopg import sql
 
 from layers import tables
 from layers.access import Principal
-from layers.definition import FieldType, LayerDefinition
+from layers.definition import FieldType, GeometryType, LayerDefinition
 from layers.sql import text
 
 EDIT_LIMIT = 5_000
@@ -174,6 +174,10 @@ def _bounds(definition: LayerDefinition, qualifier: str) -> sql.Composable:
     if definition.geometry is None:
         nothing = "NULL::float8 AS west, NULL::float8 AS south, NULL::float8 AS east"
         return sql.SQL(nothing + ", NULL::float8 AS north")
+    if definition.geometry is GeometryType.POINT:
+        return sql.SQL(
+            "ST_X({g}) AS west, ST_Y({g}) AS south, ST_X({g}) AS east, ST_Y({g}) AS north"
+        ).format(g=sql.Identifier(qualifier, "geom"))
     return sql.SQL(
         "ST_XMin({g}) AS west, ST_YMin({g}) AS south, ST_XMax({g}) AS east, ST_YMax({g}) AS north"
     ).format(g=sql.Identifier(qualifier, "geom"))
