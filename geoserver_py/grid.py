@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import Any, LiteralString, cast
+from typing import Any
 
 from psycopg.rows import dict_row
 
-from etl.datum import Position, format_readout, step_json
+from etl.datum import Position, format_readout, locate, step_json
 from geoserver_py.grid_inputs import Category, EventRequest
 from geoserver_py.positions import position_of, require_inside_city
 from geoserver_py.problems import Problem
@@ -29,10 +29,9 @@ _VILLAGE_DIGITS, _TOWN_DIGITS, _COUNTY_DIGITS = 12, 9, 6
 
 
 @cache
-def _sql(name: str) -> LiteralString:
+def _sql(name: str) -> str:
     # files of this package, never a client's text
-    text = (resources.files("geoserver_py") / "sql" / f"{name}.sql").read_text("utf-8")
-    return cast(LiteralString, text)
+    return (resources.files("geoserver_py") / "sql" / f"{name}.sql").read_text("utf-8")
 
 
 async def locate_event(
@@ -64,6 +63,42 @@ async def locate_event(
     if address is not None:
         document["address"] = address
     return document
+
+
+async def _position_of_address(
+    services: Services, principal: Principal, text: str
+) -> tuple[Position, dict[str, Any]]:
+    """The one place an address means; a guess between equals would send people astray.
+
+    Raises Problem 404 when nothing is known of it, 409 when it is ambiguous or too coarse.
+    """
+    async with services.pools.reads() as connection:
+        answer = await services.gazetteer.match(connection, principal, text)
+    if not answer.candidates:
+        raise Problem(
+            404,
+            "address-not-found",
+            zh=f"地址 {text!r} 没有找到。",
+            en="(address not found; give a position, or more of the address)",
+            parameter="address",
+        )
+    best = answer.candidates[0]
+    if best.lon is None or best.lat is None or answer.ambiguous:
+        raise Problem(
+            409,
+            "address-ambiguous",
+            zh=f"地址 {text!r} 不能确定为一处，请补充上级地名或门牌号。",
+            en="(the address does not say one place; accepted lists the readings)",
+            parameter="address",
+            accepted=[candidate.label for candidate in answer.candidates[:10]],
+        )
+    position = locate(services.registry, "cgcs2000", lon=best.lon, lat=best.lat)
+    return position, {
+        "label": best.label,
+        "level": best.level.value,
+        "score": best.score,
+        "error_m": best.error_m,
+    }
 
 
 def describe_position(services: Services, position: Position) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from geoserver_py.operations import Call
 from geoserver_py.problems import Problem
 from geoserver_py.security import access_signature
 from geoserver_py.services import Services
+from layers.catalogue import Catalogue
 
 _KEPT = 16
 """API objects kept; base URLs come from the Host header, so their number must be bounded."""
@@ -33,12 +34,17 @@ class Bridge:
     """Builds API objects on demand and asks them; replaced ones are forgotten."""
 
     services: Services
-    _apis: OrderedDict[tuple[Any, ...], API] = field(default_factory=OrderedDict)
+    _apis: OrderedDict[tuple[str, str], API] = field(default_factory=OrderedDict)
+    _described: Catalogue | None = None
+    """The catalogue that the kept API objects describe."""
 
     def _api(self, call: Call) -> API:
         root = base_url(call)
         catalogue = self.services.catalogue
-        key = (catalogue, access_signature(call.principal), root)
+        if catalogue is not self._described:
+            self._apis.clear()
+            self._described = catalogue
+        key = (access_signature(call.principal), root)
         api = self._apis.get(key)
         if api is None:
             context = ProcessContext(self.services, call.principal, asyncio.get_running_loop())

@@ -39,6 +39,12 @@ def landing_page(document: dict[str, Any], root: str) -> dict[str, Any]:
     return {**document, "links": [*kept, *further]}
 
 
+def without_unserved(document: dict[str, Any]) -> dict[str, Any]:
+    """A document without links to representations that are not served."""
+    links = [entry for entry in document.get("links", []) if entry["type"] not in _NOT_SERVED]
+    return {**document, "links": links}
+
+
 def collection(
     document: dict[str, Any], layer: PublishedLayer, profile: CityProfile, root: str
 ) -> dict[str, Any]:

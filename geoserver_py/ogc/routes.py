@@ -116,7 +116,7 @@ async def _queryables(call: Call) -> Response:
 
 async def _processes(call: Call) -> Response:
     document = await _bridge(call).ask(call, processes.describe_processes)
-    return _answer(call, document, "processes.html")
+    return _answer(call, documents.without_unserved(document), "processes.html")
 
 
 async def _process(call: Call) -> Response:
