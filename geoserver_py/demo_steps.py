@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +13,15 @@ from geoserver_py import demo_data
 from geoserver_py.errors import WorkFailed
 from geoserver_py.refusals import REFUSALS
 from geoserver_py.settings import Settings
+from layers.access import AccessClass
 from layers.definition import load_definitions
+from layers.keys import add_key, hash_key, revoke_key
 from layers.migrate import current, upgrade
 from layers.schema import apply
 
 Say = Callable[[str], None]
+DEMO_KEY = "make demo"
+"""Name of the key in `geoserver-py keys list`."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,32 @@ def apply_layers(settings: Settings, _say: Say) -> str:
     return f"{len(definitions)} layers, {len(done)} statements"
 
 
+def provide_key(settings: Settings, _say: Say) -> str:
+    """Keep one API key for layers that are not public; only its hash is in the database."""
+    file = settings.demo_key_file
+    token = file.read_text(encoding="utf-8").strip() if file.exists() else ""
+    with psycopg.connect(settings.dsn()) as connection:
+        valid = connection.execute(
+            "SELECT 1 FROM catalog.api_key WHERE hash = %s AND revoked_at IS NULL",
+            [hash_key(token)],
+        ).fetchone()
+        if valid:
+            return "unchanged"
+        revoke_key(connection, DEMO_KEY)
+        token = add_key(connection, DEMO_KEY, bureau=None, classes=AccessClass)
+        file.unlink(missing_ok=True)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+            handle.write(f"{token}\n")
+    return f"written to {file}"
+
+
 STEPS: tuple[Step, ...] = (
     Step("database", check_database),
     Step("db migrate", migrate),
     Step("layers apply", apply_layers),
     Step("demo build", demo_data.build_sample),
     Step("etl run", demo_data.load_sample),
+    Step("API key", provide_key),
 )
 
 

@@ -25,7 +25,7 @@ async def _healthz(_call: Call) -> Response:
 async def _readyz(call: Call) -> Response:
     try:
         async with asyncio.timeout(_READY_TIMEOUT), call.services.pools.control() as connection:
-            cursor = await connection.execute("SELECT version_num FROM catalog.alembic_version")
+            cursor = await connection.execute("SELECT version_num FROM catalog.migration")
             row = await cursor.fetchone()
     except (psycopg.Error, PoolTimeout, TimeoutError) as problem:
         raise Problem(

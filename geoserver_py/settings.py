@@ -62,6 +62,11 @@ class Settings(BaseSettings):
         """Paths of the private cluster."""
         return ClusterPaths(self.data_dir.absolute())
 
+    @property
+    def demo_key_file(self) -> Path:
+        """File (mode 600) of the API key that `make demo` makes and prints."""
+        return self.data_dir / "demo-key"
+
     def dsn(self) -> str:
         """Return the libpq URL of the database: the outside one, or the running private one.
 

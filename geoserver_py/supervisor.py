@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType, TracebackType
 
 from geoserver_py import cluster
@@ -144,14 +143,9 @@ def url(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def key_file(settings: Settings) -> Path:
-    """Return the file (mode 600) of the API key that `make demo` prints."""
-    return settings.data_dir / "demo-key"
-
-
 def _say_key(settings: Settings, say: Callable[[str], None]) -> None:
-    if key_file(settings).exists():
-        key = key_file(settings).read_text(encoding="utf-8").strip()
+    if settings.demo_key_file.exists():
+        key = settings.demo_key_file.read_text(encoding="utf-8").strip()
         say(f"API key for layers that are not public: X-API-Key: {key}")
 
 

@@ -11,7 +11,7 @@ import psycopg
 import typer
 
 from geoserver_py import __version__
-from geoserver_py.cli import datum, db, demo, etl, gazetteer, serve, up
+from geoserver_py.cli import datum, db, demo, etl, gazetteer, keys, layers, serve, up
 from geoserver_py.cli.output import say
 from geoserver_py.refusals import REFUSALS
 
@@ -23,8 +23,11 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(db.app, name="db")
+app.add_typer(layers.app, name="layers")
+app.add_typer(keys.app, name="keys")
 app.add_typer(etl.app, name="etl")
 app.add_typer(datum.app, name="datum")
+app.add_typer(gazetteer.app, name="gazetteer")
 app.add_typer(gazetteer.app, name="gazetteer")
 app.command("serve")(serve.serve)
 
