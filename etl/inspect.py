@@ -175,7 +175,7 @@ def _inspect_layer(
             types |= dict.fromkeys(str(g.geom_type) for g in present[:: max(1, len(present) // 99)])
             xy.append(shapely.get_coordinates(present))
         for i, pair in enumerate(pairs):
-            columns = [batch.attributes.column(name).to_pylist() for name in (pair.x, pair.y)]
+            columns = [batch.attributes.column(name) for name in (pair.x, pair.y)]
             tables[i].append([numbers(c, batch.rows, "")[0] for c in columns])
     points = np.concatenate(xy) if xy else np.empty((0, 2))
     declared = declared_name(layer.declared_crs, registry)

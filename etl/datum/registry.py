@@ -68,6 +68,9 @@ class DatumChain:
             np.atleast_1d(np.asarray(x, dtype=np.float64)),
             np.atleast_1d(np.asarray(y, dtype=np.float64)),
         )
+        # Copies: the caller's arrays are never written, and an empty chain returns fresh ones.
+        good = np.isfinite(px) & np.isfinite(py)
+        px, py = np.where(good, px, np.nan), np.where(good, py, np.nan)
         pz = None if z is None else np.atleast_1d(np.asarray(z, dtype=np.float64))
         for step in self.steps:
             px, py = step.apply(px, py, pz)

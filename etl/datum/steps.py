@@ -198,6 +198,7 @@ class OperationStep:
         return replace(self, source=self.target, target=self.source, inverse=not self.inverse)
 
 
+@lru_cache(maxsize=128)
 def single_operation(source: int, target: int) -> OperationStep | None:
     """The EPSG operation between two geographic systems when exactly one exists, else None.
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
@@ -61,50 +63,50 @@ def guess_columns(titles: Sequence[str]) -> CoordinateColumns | None:
 
 
 def numbers(
-    values: Sequence[str | None], rows: NDArray[np.int64], column: str
+    values: pa.Array | pa.ChunkedArray, rows: NDArray[np.int64], column: str
 ) -> tuple[FloatArray, list[RowProblem]]:
     """Text column as (n,) floats, NaN where it is no finite number, with a reason for each."""
     try:
-        fast = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        fast = np.full(len(values), np.nan)
-    if np.isfinite(fast).all():
-        return fast, []
-    out = np.full(len(values), np.nan)
+        cast = pc.cast(pc.utf8_trim_whitespace(values), pa.float64())
+    except pa.ArrowInvalid:
+        out = np.full(len(values), np.nan)
+    else:
+        out = np.array(cast.to_numpy(zero_copy_only=False), dtype=np.float64)
+    if np.isfinite(out).all():
+        return out, []
     problems = []
-    for i, value in enumerate(values):
-        text = "" if value is None else value.strip().translate(_FULL_WIDTH)
-        try:
+    texts = values.to_pylist()
+    for i in np.flatnonzero(~np.isfinite(out)):
+        text = (texts[i] or "").strip().translate(_FULL_WIDTH)
+        if _PLAIN_NUMBER.fullmatch(text):
             out[i] = float(text)
-        except ValueError:
-            out[i] = np.nan
-        if not np.isfinite(out[i]):
-            out[i] = np.nan
-            shown = text if len(text) <= 40 else text[:40] + "…"
-            reason = (
-                f"坐标列 {column} 为空 the coordinate column {column!r} is empty"
-                if not text
-                else f"坐标列 {column} 不是数字：{shown} {column!r} is not a number: {shown!r}"
-            )
-            problems.append(RowProblem(int(rows[i]), column, reason))
+            continue
+        out[i] = np.nan
+        shown = text if len(text) <= 40 else text[:40] + "…"
+        reason = (
+            f"坐标列 {column} 为空 the coordinate column {column!r} is empty"
+            if not text
+            else f"坐标列 {column} 不是数字：{shown} {column!r} is not a number: {shown!r}"
+        )
+        problems.append(RowProblem(int(rows[i]), column, reason))
     return out, problems
 
 
+# Python's float() would also take "1_000", "nan" and "infinity".
+_PLAIN_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?", re.ASCII)
 _FULL_WIDTH = str.maketrans("０１２３４５６７８９．－", "0123456789.-")
 
 
 def points(
-    columns: CoordinateColumns,
-    values: dict[str, Sequence[str | None]],
-    rows: NDArray[np.int64],
+    columns: CoordinateColumns, table: pa.Table, rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.object_], tuple[RowProblem, ...]]:
     """(n,) points from text columns, None where x or y is no number; a missing height is NaN."""
-    x, bad_x = numbers(values[columns.x], rows, columns.x)
-    y, bad_y = numbers(values[columns.y], rows, columns.y)
+    x, bad_x = numbers(table.column(columns.x), rows, columns.x)
+    y, bad_y = numbers(table.column(columns.y), rows, columns.y)
     good = np.isfinite(x) & np.isfinite(y)
     shapes = np.full(len(rows), None, dtype=object)
-    if columns.z is not None and columns.z in values:
-        z, _ = numbers(values[columns.z], rows, columns.z)
+    if columns.z is not None and columns.z in table.column_names:
+        z, _ = numbers(table.column(columns.z), rows, columns.z)
         flat = good & ~np.isfinite(z)
         solid = good & np.isfinite(z)
         shapes[solid] = shapely.points(x[solid], y[solid], z[solid])

@@ -85,13 +85,14 @@ def _numeric(text: str) -> bool:
 def _find_header(rows: list[Row]) -> tuple[list[str], int] | None:
     """Titles and the row number of the first record, or None for a sheet without a table.
 
-    The header is the first row that fills at least half of the widest row with text only. The
-    row below belongs to it when it is text only and starts under an empty or merged cell.
+    The header is the first row that fills at least half of the widest row, mostly with text (a
+    year may be a title). The row below belongs to it when it is text only and starts under an
+    empty or merged cell.
     """
     widest = max((sum(1 for c in row if c) for _, row in rows), default=0)
     for position, (number, row) in enumerate(rows):
         filled = [cell for cell in row if cell]
-        if len(filled) < max(2, widest / 2) or any(_numeric(cell) for cell in filled):
+        if len(filled) < max(2, widest / 2) or sum(map(_numeric, filled)) * 3 > len(filled):
             continue
         if position + 1 >= len(rows):
             return row, number + 1
@@ -256,7 +257,7 @@ class ExcelSource:
         table = pa.table({title: pa.array(list(v), pa.string()) for title, v in values.items()})
         if sheet.columns is None:
             return Batch(rows, np.full(len(rows), None, dtype=object), table)
-        shapes, problems = points(sheet.columns, dict(values), rows)
+        shapes, problems = points(sheet.columns, table, rows)
         return Batch(rows, shapes, table, problems)
 
 

@@ -127,7 +127,7 @@ class TableSource:
         table = pa.table({name: pa.array(column, pa.string()) for name, column in values.items()})
         if self.columns is None:
             return Batch(rows, np.full(len(rows), None, dtype=object), table, tuple(problems))
-        shapes, bad = points(self.columns, dict(values), rows)
+        shapes, bad = points(self.columns, table, rows)
         torn = {problem.row for problem in problems}
         if torn:
             shapes[np.isin(rows, list(torn))] = None

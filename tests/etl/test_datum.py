@@ -323,3 +323,13 @@ def test_empty_and_broken_rows_stay_in_their_row():
     assert z.tolist() == [1, 2, 3]
     x, y, _ = REGISTRY.chain("epsg:4548").apply([], [])
     assert x.shape == (0,)
+
+
+def test_the_same_system_is_an_empty_chain_of_fresh_arrays():
+    given_x = np.array([116.1, np.inf])
+    x, y, _ = REGISTRY.chain("cgcs2000").apply(given_x, [24.2, 24.3])
+    assert np.isnan(x[1])
+    assert np.isnan(y[1])
+    x[0] = 0.0
+    assert given_x[0] == 116.1
+    assert REGISTRY.chain("cgcs2000").accuracy_m == 0.0

@@ -120,9 +120,9 @@ def test_declared_crs_of_a_file_is_checked(tmp_path):
 
 def test_bad_coordinates_show_with_their_rows(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text("id,lon,lat\n1,116.1,24.2\n2,一百一十六,24.2\n", encoding="utf-8")
+    path.write_text("id,lon,lat\n1,116.1,24.2\n2,一百一十六,24.2\n3,1_16.1,24.2\n", "utf-8")
     (layer,) = inspect_file(path, MEIZHOU, options=ReadOptions()).layers
-    assert [(p.row, p.column) for p in layer.problems] == [(3, "lon")]
+    assert [(p.row, p.column) for p in layer.problems] == [(3, "lon"), (4, "lon")]
 
 
 def test_real_foreign_sets_fit_their_own_profiles(shared_data):
