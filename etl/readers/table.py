@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from etl.readers.model import (
     choose_layer,
 )
 
+_BREAK = re.compile(r"\r\n|\r|\n")
 _DELIMITERS = (",", "\t", ";", "|")
 csv.field_size_limit(16_000_000)
 
@@ -92,9 +94,13 @@ class TableSource:
             with self.path.open(encoding=_python_codec(self.encoding), newline="") as stream:
                 reader = csv.reader(stream, delimiter=self.delimiter)
                 next(reader, None)
-                numbered = ((reader.line_num, row) for row in reader if any(row))
-                while chunk := list(itertools.islice(numbered, self.options.batch_rows)):
-                    yield self._batch(chunk)
+                before = reader.line_num
+                while chunk := list(itertools.islice(reader, self.options.batch_rows)):
+                    lines = _line_numbers(chunk, before, reader.line_num)
+                    before = reader.line_num
+                    kept = [(n, row) for n, row in zip(lines, chunk, strict=True) if any(row)]
+                    if kept:
+                        yield self._batch(kept)
         except UnicodeDecodeError as error:
             raise ReadError(
                 self.path,
@@ -108,21 +114,16 @@ class TableSource:
 
     def _batch(self, chunk: list[tuple[int, list[str]]]) -> Batch:
         rows = np.array([number for number, _ in chunk], dtype=np.int64)
+        records = [row for _, row in chunk]
         width = len(self.titles)
         problems: list[RowProblem] = []
-        records = []
-        for number, row in chunk:
-            if len(row) != width:
-                problems.append(
-                    RowProblem(
-                        number,
-                        None,
-                        f"有 {len(row)} 列，标题有 {width} 列"
-                        f" {len(row)} values, the header has {width}",
-                    )
+        for i, length in enumerate(map(len, records)):
+            if length != width:
+                reason = (
+                    f"有 {length} 列，标题有 {width} 列 {length} values, the header has {width}"
                 )
-                row = (row + [""] * width)[:width]
-            records.append(row)
+                problems.append(RowProblem(int(rows[i]), None, reason))
+                records[i] = (records[i] + [""] * width)[:width]
         values = dict(zip(self.titles, zip(*records, strict=True), strict=True))
         table = pa.table({name: pa.array(column, pa.string()) for name, column in values.items()})
         if self.columns is None:
@@ -133,6 +134,14 @@ class TableSource:
             shapes[np.isin(rows, list(torn))] = None
             bad = tuple(problem for problem in bad if problem.row not in torn)
         return Batch(rows, shapes, table, (*problems, *bad))
+
+
+def _line_numbers(chunk: list[list[str]], before: int, after: int) -> Iterable[int]:
+    """Line on which each record ends; records over several lines are counted by their breaks."""
+    if after - before == len(chunk):
+        return range(before + 1, after + 1)
+    breaks = (1 + sum(len(_BREAK.findall(cell)) for cell in row) for row in chunk)
+    return itertools.islice(itertools.accumulate(breaks, initial=before), 1, None)
 
 
 def _python_codec(encoding: str) -> str:
