@@ -111,17 +111,14 @@ def suggestion_feature(suggestion: Suggestion) -> dict[str, Any]:
         suggestion.name,
         suggestion.code,
         suggestion.record,
-        _category(suggestion.category),
+        {"error_m": suggestion.error_m, **_category(suggestion.category)},
     )
 
 
 def surroundings_features(index: GazetteerIndex, found: Surroundings) -> list[dict[str, Any]]:
-    """Address, road and points of interest by distance; the finest division last."""
+    """Address, road, points of interest from near to far, and the finest division."""
     records = [r for r in (found.address, found.road, *found.pois) if r is not None]
-    features = [
-        _found_feature(index, record, found.code)
-        for record in sorted(records, key=lambda r: (r.distance_m, r.layer, r.id))
-    ]
+    features = [_found_feature(index, record, found.code) for record in records]
     if found.divisions:
         kind, code, name = found.divisions[-1]
         level = {Kind.COUNTY: Level.COUNTY, Kind.TOWN: Level.TOWN}.get(kind, Level.VILLAGE)

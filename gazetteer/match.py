@@ -251,8 +251,7 @@ def _candidates(
     behind: float,
 ) -> Iterable[Candidate]:
     """All answers of one reading, from the finest component that the gazetteer holds."""
-    general = list(_general_reasons(normalised, reading, behind))
-    draft = _Draft(index, normalised, reading, tuple(general))
+    draft = _Draft(index, normalised, reading, behind)
     number, road = reading.edge(Kind.NUMBER), reading.edge(Kind.ROAD)
     held = [e for e in (road, reading.edge(Kind.ESTATE), reading.edge(Kind.VILLAGE)) if e]
     poi = reading.edge(Kind.POI)
@@ -357,14 +356,17 @@ _FORM_DELTA = {
 _SHORT_DELTA = {Kind.PROVINCE: 0.0, Kind.CITY: 0.0, Kind.COUNTY: 0.0, Kind.TOWN: -0.02}
 
 
-def _general_reasons(normalised: Normalised, reading: Reading, behind: float) -> Iterable[Reason]:
+def _general_reasons(
+    normalised: Normalised, reading: Reading, behind: float, place: Place
+) -> Iterable[Reason]:
     """What the reading as a whole takes from the score, whatever it is matched to."""
     for edge in reading.edges:
         if edge.form in _FORM_REASON and edge.form is not None:
             rule, zh, en = _FORM_REASON[edge.form]
             delta = _FORM_DELTA.get(edge.form) or _SHORT_DELTA.get(edge.kind, -0.05)
             typed = normalised.original(edge.start, edge.end)
-            yield Reason(rule, f"{typed} → {edge.value}（{zh}）", f"{en}: {edge.value}", delta)
+            meant = _meant(edge, place)
+            yield Reason(rule, f"{typed} → {meant}（{zh}）", f"{en}: {meant}", delta)
         elif edge.is_unknown and not edge.codes:
             yield Reason(
                 "unknown-name",
@@ -379,7 +381,10 @@ def _general_reasons(normalised: Normalised, reading: Reading, behind: float) ->
         missed = sum(is_han(c) or c.isalnum() for low, high in unread for c in key[low:high])
         words = "、".join(normalised.original(low, high) for low, high in unread)[:60]
         yield Reason(
-            "unread", f"未用到：{words}", f"not used: {words}", -max(0.05, 0.45 * missed / total)
+            "unread",
+            f"未用到：{words}",
+            f"not used: {words}",
+            -max(0.05, 0.03 * missed, 0.45 * missed / total),
         )
     for before, after in reading.conflicts:
         yield Reason(
@@ -400,6 +405,14 @@ def _general_reasons(normalised: Normalised, reading: Reading, behind: float) ->
         yield Reason("other-reading", "另一种读法", "another reading is likelier", -0.08 * behind)
 
 
+def _meant(edge: Edge, place: Place) -> str:
+    """Which of the names that an edge may stand for leads to the place."""
+    if edge.kind is place.kind and not edge.codes:
+        return place.name
+    fitting = (p.name for p in edge.places if contains(p.code, place.code))
+    return next(fitting, edge.value)
+
+
 def _displaced(reading: Reading) -> bool:
     return any(e.kind is Kind.NOTE and e.value in DISPLACING for e in reading.edges)
 
@@ -411,12 +424,13 @@ class _Draft:
     index: GazetteerIndex
     normalised: Normalised
     reading: Reading
-    reasons: tuple[Reason, ...]
+    behind: float
+    """How much dearer the reading is than the likeliest."""
 
     def named(self, place: Place, level: Level, further: Sequence[Reason] = ()) -> Candidate:
         """A division, road, estate or point of interest as an answer."""
         spot = self.index.positioned(place)
-        reasons = [*self.reasons, *further]
+        reasons = [*self._general(place), *further]
         if spot is None:
             reasons.append(Reason("no-position", "没有位置", "no layer gives a position"))
         elif spot is not place:
@@ -462,6 +476,7 @@ class _Draft:
         bearer = Place(
             edge.kind, name, code, spot.lon, spot.lat, spot.error_m, "address", record.id
         )
+        general = self._general(bearer)
         return Candidate(
             level=Level.NUMBER,
             name=f"{name}{plate}",
@@ -472,13 +487,16 @@ class _Draft:
             lat=spot.lat,
             error_m=self._error(spot.error_m),
             code=code,
-            score=self._score([*self.reasons, reason]),
+            score=self._score([*general, reason]),
             components=self._components(code, bearer),
-            reasons=(*self.reasons, reason),
+            reasons=(*general, reason),
             record=("address", record.id, record.fid),
             house_number=plate,
             street=road,
         )
+
+    def _general(self, place: Place) -> tuple[Reason, ...]:
+        return tuple(_general_reasons(self.normalised, self.reading, self.behind, place))
 
     def _error(self, error: float | None) -> float | None:
         if error is None:

@@ -23,6 +23,9 @@ OUTSIDE = "outside"
 """Pseudo code of a division that is not in this city."""
 
 BEAM = 16
+LONG_TEXT = 60
+NARROW_BEAM = 6
+"""Beam of texts above LONG_TEXT characters, which are prose with one place in it."""
 MAX_EDGES = 14
 MAX_READINGS = 8
 READING_MARGIN = 1.6
@@ -49,7 +52,7 @@ _NOTES = (
     "中国", "附近", "旁边", "对面", "隔壁", "门口", "门前", "路口", "靠近", "楼下", "斜对面",
     "左侧", "右侧", "交叉口", "交汇处", "交叉路口", "以东", "以西", "以南", "以北", "往东", "往西",
     "往南", "往北", "群众反映", "地址", "位于", "旁", "内", "里", "的", "在", "与", "和", "处",
-    "有人", "请处理",
+    "有人", "请处理", "委会", "村委会", "居委会", "村民委员会", "居民委员会", "民委员会",
 )  # fmt: skip
 DISPLACING = frozenset(
     {
@@ -262,13 +265,22 @@ def _similar_edges(
                 if (start, end) in seen or not all(is_han(c) or c.isalnum() for c in piece):
                     continue
                 seen.add((start, end))
-                for entry, form in index.similar(piece):
-                    cost = _FORM_COST[form] + 0.05
-                    if form is Form.FUZZY and (len(piece) == 3 or len(entry.pattern) == 3):
-                        if piece[-1] != entry.pattern[-1]:
-                            continue  # of three characters the class word must stand
-                        cost += 0.3
-                    yield _known(start, end, entry.kind, entry.places, cost, Status.CORRECTED, form)
+                yield from _similar_to(index, piece, start, end)
+
+
+def _similar_to(index: GazetteerIndex, piece: str, start: int, end: int) -> Iterator[Edge]:
+    """One edge for all names of a kind that are equally far from the piece: they are rivals."""
+    alike: dict[tuple[Kind, Form, float], list[Place]] = defaultdict(list)
+    for entry, form in index.similar(piece):
+        cost = _FORM_COST[form] + 0.05
+        if form is Form.FUZZY and (len(piece) == 3 or len(entry.pattern) == 3):
+            if piece[-1] != entry.pattern[-1]:
+                continue  # of three characters the class word must stand
+            cost += 0.3
+        alike[entry.kind, form, cost] += entry.places
+    for (kind, form, cost), places in alike.items():
+        ordered = tuple(sorted(dict.fromkeys(places), key=lambda p: (p.code, p.layer, p.id)))
+        yield _known(start, end, kind, ordered, cost, Status.CORRECTED, form)
 
 
 def _doubtful(reading: Reading, key: str) -> list[tuple[int, int]]:
@@ -290,9 +302,10 @@ def _search(index: GazetteerIndex, key: str, edges: list[Edge]) -> tuple[Reading
         starting[position] = found[:MAX_EDGES]
     beams: list[dict[object, Reading]] = [{} for _ in range(len(key) + 1)]
     beams[0][None] = Reading()
+    beam = BEAM if len(key) <= LONG_TEXT else NARROW_BEAM
     for position in range(len(key)):
         ranked = sorted(beams[position].values(), key=lambda r: r.cost)
-        for reading in islice(ranked, BEAM):
+        for reading in islice(ranked, beam):
             skipped = replace(reading, cost=reading.cost + _skip_cost(key[position]))
             _keep(beams[position + 1], skipped)
             for edge in starting.get(position, ()):
@@ -335,7 +348,7 @@ def _extended(index: GazetteerIndex, reading: Reading, edge: Edge) -> Iterator[R
         held = [e.kind for e in reading.edges if e.kind is not Kind.NOTE]
         if held and edge.kind not in held:
             yield grown
-    else:
+    elif sum(e.kind is edge.kind for e in reading.edges) < 2:
         yield _placed(reading, grown, edge)
 
 
@@ -355,7 +368,7 @@ def _placed(reading: Reading, grown: Reading, edge: Edge) -> Reading:
     if not inside:
         conflict = (reading.edges[-1], edge)
         return replace(grown, cost=cost + _CONFLICT, conflicts=(*reading.conflicts, conflict))
-    narrowed = replace(edge, places=inside)
+    narrowed = replace(edge, places=inside, value=inside[0].name)
     return replace(grown, edges=(*grown.edges[:-1], narrowed), cost=cost)
 
 
@@ -379,9 +392,8 @@ def _nested(
             return
         inside = frozenset(d for d in edge.codes if any(contains(c, d) for c in reading.codes))
         if inside:
-            narrowed = replace(
-                edge, codes=inside, places=tuple(p for p in edge.places if p.code in inside)
-            )
+            places = tuple(place for place in edge.places if place.code in inside)
+            narrowed = replace(edge, codes=inside, places=places, value=places[0].name)
             yield replace(
                 grown,
                 edges=(*grown.edges[:-1], narrowed),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gazetteer.levels import Kind, Level
+from gazetteer.names import official_name
 from gazetteer.store import DIVISION_LAYERS, Connection, statement
 
 DIRECTIONS = ("北", "东北", "东", "东南", "南", "西南", "西", "西北")
@@ -82,7 +83,7 @@ async def surroundings(
             cursor = await connection.execute(statement("reverse_divisions", layer), here)
             row = await cursor.fetchone()
             if row is not None:
-                divisions.append((kind, str(row[0]), str(row[1])))
+                divisions.append((kind, str(row[0]), official_name(str(row[1]), kind)))
     found = replace(found, divisions=tuple(divisions))
     if "address" in layers:
         cursor = await connection.execute(

@@ -35,6 +35,7 @@ class Suggestion:
     lon: float | None
     lat: float | None
     record: tuple[str, str, int | None]
+    error_m: float | None
     category: str = ""
 
 
@@ -85,7 +86,7 @@ async def suggest_numbers(
             if any(compatible(code, place.code) for code in scope)
         ]
         if roads:
-            return await _plates(connection, roads, scope, digits, limit)
+            return await _plates(connection, roads, scope, digits, limit, index.address_accuracy_m)
     return []
 
 
@@ -95,6 +96,7 @@ async def _plates(
     scope: frozenset[str],
     digits: str,
     limit: int,
+    accuracy_m: float,
 ) -> list[Suggestion]:
     found: list[Suggestion] = []
     narrow = min(scope) if len(scope) == 1 else ""
@@ -105,7 +107,14 @@ async def _plates(
         )
         found += [
             Suggestion(
-                f"{road}{number}", full, Level.NUMBER, code, lon, lat, ("address", identity, fid)
+                name=f"{road}{number}",
+                label=full,
+                level=Level.NUMBER,
+                code=code,
+                lon=lon,
+                lat=lat,
+                record=("address", identity, fid),
+                error_m=accuracy_m,
             )
             for fid, identity, full, code, number, lon, lat in await cursor.fetchall()
         ]
@@ -172,5 +181,6 @@ def _suggestion(index: GazetteerIndex, place: Place) -> Suggestion:
         lon=None if spot is None else spot.lon,
         lat=None if spot is None else spot.lat,
         record=(place.layer, place.id, place.fid),
+        error_m=None if spot is None or spot.radius_m is None else round(spot.radius_m, 1),
         category=place.category,
     )
