@@ -5,6 +5,7 @@ from __future__ import annotations
 from etl.datum.errors import DatumError
 from geoserver_py.errors import WorkFailed
 from layers.definition import DefinitionError
+from layers.keys import KeyNameTaken
 from layers.migrate import MigrationRefused
 from layers.revision import NotAppliedError
 from layers.schema import SchemaError
@@ -17,6 +18,7 @@ REFUSALS = (
     SchemaError,
     NotAppliedError,
     WriteError,
+    KeyNameTaken,
     DatumError,
 )
 """Printed as one line, exit code 1; anything else is a defect of ours and keeps its traceback."""

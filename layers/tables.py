@@ -111,11 +111,11 @@ def index_name(layer: str, column: str) -> str:
 
 def secondary_indexes(definition: LayerDefinition) -> tuple[Index, ...]:
     """All indexes of the live table except its primary key, in the order they are built."""
-    found = [_index(definition.name, "id", "UNIQUE", "btree")]
+    found = [_index(definition.name, "id", "btree", unique=True)]
     if definition.geometry is not None:
-        found += [_index(definition.name, column, "", "gist") for column in ("geom", "tile_geom")]
+        found += [_index(definition.name, column, "gist") for column in ("geom", "tile_geom")]
     found += [
-        _index(definition.name, field.name, "", "btree")
+        _index(definition.name, field.name, "btree")
         for field in definition.fields
         if field.indexed or field.name == definition.time_field
     ]
@@ -124,19 +124,21 @@ def secondary_indexes(definition: LayerDefinition) -> tuple[Index, ...]:
 
 def history_indexes(definition: LayerDefinition) -> tuple[Index, ...]:
     """Indexes of the history table: by the revision that replaced a version, and by place."""
-    found = [_index(definition.name, "replaced_by_revision", "", "btree", "history")]
+    found = [_index(definition.name, "replaced_by_revision", "btree", schema="history")]
     if definition.geometry is not None:
-        found.append(_index(definition.name, "geom", "", "gist", "history"))
+        found.append(_index(definition.name, "geom", "gist", schema="history"))
     return tuple(found)
 
 
-def _index(layer: str, column: str, unique: str, method: str, schema: str = "layer") -> Index:
+def _index(
+    layer: str, column: str, method: str, *, unique: bool = False, schema: str = "layer"
+) -> Index:
     name = index_name(layer, column)
     return Index(
         name,
         column,
-        sql.SQL("CREATE {unique} INDEX {name} ON {table} USING {method} ({column})").format(
-            unique=sql.SQL("UNIQUE") if unique else sql.SQL(""),
+        sql.SQL("CREATE {kind} {name} ON {table} USING {method} ({column})").format(
+            kind=sql.SQL("UNIQUE INDEX") if unique else sql.SQL("INDEX"),
             name=sql.Identifier(name),
             table=sql.Identifier(schema, layer),
             method=sql.SQL("gist") if method == "gist" else sql.SQL("btree"),

@@ -28,7 +28,6 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(etl.app, name="etl")
 app.add_typer(datum.app, name="datum")
 app.add_typer(gazetteer.app, name="gazetteer")
-app.add_typer(gazetteer.app, name="gazetteer")
 app.command("serve")(serve.serve)
 
 _demo = typer.Typer(help="示范城市 / the synthetic sample city", no_args_is_help=True)
