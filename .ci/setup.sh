@@ -47,6 +47,10 @@ if [ "$want" = browser ]; then
     if ! command -v fc-list >/dev/null 2>&1 || [ -z "$(fc-list :lang=zh-cn family)" ]; then
         missing="$missing fontconfig fonts-noto-cjk"
     fi
+    # U+2348D of the village 輋𣒍村 lies outside the Noto fonts
+    if ! command -v fc-list >/dev/null 2>&1 || [ -z "$(fc-list :charset=2348d family)" ]; then
+        missing="$missing fonts-hanazono"
+    fi
 fi
 if [ "$want" = bench ]; then need wrk wrk; fi
 [ -n "$missing" ] || exit 0

@@ -6,7 +6,8 @@ const SWATCH_PAINT = ["fill-color", "line-color", "circle-color", "text-color"];
 export function byCollection(style) {
   const groups = new Map();
   for (const layer of style.layers) {
-    const name = layer["source-layer"];
+    // labels of areas are points of a companion source layer
+    const name = layer["source-layer"]?.replace(/_label$/, "");
     if (!name) continue;
     if (!groups.has(name)) groups.set(name, []);
     groups.get(name).push(layer);

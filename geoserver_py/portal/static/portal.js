@@ -9,10 +9,10 @@ import { get, keepKey, key, root, transformRequest } from "./service.js";
 
 const STYLE = "styles/basemap";
 const LOCAL_FONT =
-  '"Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei", sans-serif';
+  '"Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei", "SimSun-ExtB", "HanaMinB", sans-serif';
 // Drawn only when asked for: they hide the base map.
-const OFF_AT_FIRST = new Set(["unit_grid", "component", "event", "division_village"]);
-const ZOOM_BY_LEVEL = { 市: 10, 区县: 11, 乡镇: 13, 村庄: 15, 道路: 15, 坐标: 17 };
+const OFF_AT_FIRST = new Set(["unit_grid", "component", "event"]);
+const ZOOM_BY_LEVEL = { 市: 10, 区县: 11, 乡镇: 12, 村庄: 13, 道路: 15, 坐标: 17 };
 
 const byId = (id) => document.getElementById(id);
 let messageTimer;
@@ -26,7 +26,7 @@ function say(text) {
 }
 
 async function loadDocuments() {
-  const [style, catalogue] = await Promise.all([get(STYLE), get("collections")]);
+  const [style, catalogue] = await Promise.all([get(STYLE), get("collections", { lang: "zh-CN" })]);
   const drawn = byCollection(style);
   for (const collection of catalogue.collections) {
     const layers = drawn.get(collection.id) ?? [];
