@@ -226,7 +226,9 @@ def single_operation(source: int, target: int) -> OperationStep | None:
     operation, ident = named[0]
     if ident is None:
         return None
-    label = f"{ident['authority']}:{ident['code']}"
+    # PROJ names an operation met backwards INVERSE(EPSG); the probe below finds the direction.
+    authority = str(ident["authority"]).removeprefix("INVERSE(").removesuffix(")")
+    label = f"{authority}:{ident['code']}"
     step = OperationStep(f"EPSG:{source}", f"EPSG:{target}", label, float(operation.accuracy))
     probe = np.array([found.area_of_use.west if found.area_of_use else 0.0]) + 1.0
     lat = np.array([found.area_of_use.south if found.area_of_use else 0.0]) + 1.0
