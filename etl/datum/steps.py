@@ -9,6 +9,7 @@ explicit pipeline.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -206,11 +207,12 @@ def single_operation(source: int, target: int) -> OperationStep | None:
     when not told), so they must be registered by code.
     """
     try:
-        group = TransformerGroup(
-            horizontal_crs(source),
-            horizontal_crs(target),
-            allow_ballpark=False,
-        )
+        with warnings.catch_warnings():
+            # An operation whose grid is not installed shows in unavailable_operations below.
+            warnings.filterwarnings("ignore", "Best transformation is not available", UserWarning)
+            group = TransformerGroup(
+                horizontal_crs(source), horizontal_crs(target), allow_ballpark=False
+            )
     except ProjError:
         return None
     if len(group.transformers) != 1 or group.unavailable_operations:

@@ -1,5 +1,6 @@
 """What people type and read: every form of one point leads to one point."""
 
+import contextlib
 import math
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.datum import (
+    DatumError,
     DatumRegistry,
     PositionError,
     format_dms,
@@ -126,3 +128,17 @@ def test_readout_reads_back_within_a_millimetre(lon, lat):
 )
 def test_seconds_carry_over(value, text):
     assert format_dms(value, "E", "W") == text
+
+
+@given(st.text(alphabet="0123456789.,-+°′″'\"度分秒NSEWXY=()北东经纬 |:gcj02bd9号路", max_size=60))
+def test_whatever_is_typed_is_a_reading_inside_the_city_or_a_sentence(text):
+    with contextlib.suppress(PositionError):
+        found = parse_position(text, MEIZHOU)
+        assert all(MEIZHOU.extent.contains(c.lon, c.lat) for c in found)
+
+
+@given(st.text(max_size=40))
+def test_whatever_coordsys_is_stated_is_known_or_refused_with_a_sentence(text):
+    with contextlib.suppress(DatumError):
+        at = locate(DatumRegistry(), text, lon=116.1, lat=24.2)
+        assert at.coordsys.kind == "geographic"
