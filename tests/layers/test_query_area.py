@@ -1,0 +1,216 @@
+"""A bbox in any CRS finds exactly the features that intersect that rectangle: brute force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import psycopg
+import pyproj
+import pytest
+import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from layers.access import ANONYMOUS, SYSTEM
+from layers.catalogue import UnknownLayer
+from layers.crs import parse_crs
+from layers.query import (
+    PAGE_COLUMNS,
+    FeatureQuery,
+    Statement,
+    compile_count,
+    compile_page,
+    compile_predicate,
+    compile_rows,
+)
+from tests.conftest import MakeDatabase
+from tests.features import town
+
+ROWS = town.rows()
+CRSS = ["CRS84", "EPSG:4490", "EPSG:4548", "EPSG:4527", "EPSG:3857"]
+
+
+@pytest.fixture(scope="module")
+def connection(make_database: MakeDatabase) -> Iterator[psycopg.Connection[Any]]:
+    dsn = make_database("query")
+    town.build(dsn)
+    with psycopg.connect(dsn, autocommit=True) as opened:
+        opened.execute("SET plan_cache_mode = force_custom_plan")
+        yield opened
+
+
+def run(connection: psycopg.Connection[Any], statement: Statement) -> list[tuple[Any, ...]]:
+    return connection.execute(statement.sql, statement.params).fetchall()
+
+
+def to_crs(name: str) -> Any:
+    code = 4490 if name in ("CRS84", "EPSG:4490") else int(name.partition(":")[2])
+    project = pyproj.Transformer.from_crs(4490, code, always_xy=True).transform
+    return lambda xy: np.column_stack(project(xy[:, 0], xy[:, 1]))
+
+
+def brute_force(layer: str, name: str, bounds: tuple[float, ...]) -> tuple[set[str], set[str]]:
+    """Ids that surely intersect, and those within 1 mm of the border (either answer is right).
+
+    Edges of features are straight in the store, so they are cut finely before they are projected.
+    """
+    project = to_crs(name)
+    rectangle = shapely.box(*bounds)
+    margin = 1e-8 if name in ("CRS84", "EPSG:4490") else 1e-3
+    inner, outer = rectangle.buffer(-margin), rectangle.buffer(margin, join_style="mitre")
+    inside, border = set(), set()
+    for row in ROWS[layer]:
+        assert row.geometry is not None
+        fine = shapely.segmentize(row.geometry, 1e-4)
+        geometry = shapely.transform(fine, project)
+        if inner.intersects(geometry):
+            inside.add(row.id)
+        elif outer.intersects(geometry):
+            border.add(row.id)
+    return inside, border
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    layer=st.sampled_from(["t_place", "t_area"]),
+    name=st.sampled_from(CRSS),
+    lon=st.floats(115.95, 116.3),
+    lat=st.floats(24.15, 24.45),
+    width=st.floats(0.0005, 0.3),
+    height=st.floats(0.0005, 0.3),
+    limit=st.sampled_from([1, 40, 5000]),
+)
+def test_a_bbox_finds_exactly_what_intersects_the_rectangle_of_its_crs(
+    connection: psycopg.Connection[Any],
+    layer: str,
+    name: str,
+    lon: float,
+    lat: float,
+    width: float,
+    height: float,
+    limit: int,
+) -> None:
+    corners = to_crs(name)(np.array([[lon, lat], [lon + width, lat + height]]))
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    bounds = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+    inside, border = brute_force(layer, name, bounds)
+    query = FeatureQuery(
+        layer=town.LAYERS[layer],
+        crs=parse_crs("CRS84"),
+        bbox=bounds,
+        bbox_crs=parse_crs(name),
+        limit=limit,
+    )
+    found: list[str] = []
+    after: int | None = None
+    while True:  # page by page, as a client does
+        rows = run(connection, compile_rows(replace(query, after_fid=after), SYSTEM))
+        found += [row[1] for row in rows[:limit]]
+        if len(rows) <= limit or limit == 1:
+            break
+        after = rows[limit - 1][0]
+    if limit == 1:
+        assert set(found) <= inside | border
+        assert bool(found) or not inside
+        return
+    assert len(found) == len(set(found))
+    assert inside <= set(found) <= inside | border
+    assert run(connection, compile_count(query, SYSTEM)) == [(len(found),)]
+
+
+def test_curved_edges_matter(connection: psycopg.Connection[Any]) -> None:
+    # a point 1 m inside the middle of the south edge of a 60 km rectangle: the straight line
+    # between the corners' images in degrees passes 20 m from there
+    project = pyproj.Transformer.from_crs(4490, 4548, always_xy=True)
+    west, south = project.transform(115.95, 24.1)
+    bounds = (west, south, west + 60_000, south + 30_000)
+    lon, lat = project.transform(west + 30_000, south + 1, direction="INVERSE")
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            "INSERT INTO layer.t_place (id, revision, row_hash, geom)"
+            " VALUES ('edge', 1, 0, ST_SetSRID(ST_MakePoint(%s, %s), 4490))",
+            [lon, lat],
+        )
+        for name, shift, wanted in (("EPSG:4548", 0, 1), ("EPSG:4548", 2, 0)):
+            query = FeatureQuery(
+                layer=town.LAYERS["t_place"],
+                crs=parse_crs("CRS84"),
+                bbox=(bounds[0], bounds[1] + shift, *bounds[2:]),
+                bbox_crs=parse_crs(name),
+                ids=("edge",),
+            )
+            assert run(connection, compile_count(query, SYSTEM)) == [(wanted,)]
+
+
+def test_pages_agree_whichever_way_they_are_found(connection: psycopg.Connection[Any]) -> None:
+    """Key order for wide areas, the index for narrow ones, and the index after a failed try."""
+    everything = connection.execute(
+        "SELECT fid, ST_X(geom), ST_Y(geom) FROM layer.t_big ORDER BY fid"
+    ).fetchall()
+    for size, limit in ((0.39, 10), (0.39, 1000), (0.05, 500), (0.002, 10), (0.002, 1000)):
+        box = (115.9, 24.1, 115.9 + size, 24.1 + size)
+        wanted = [f for f, x, y in everything if x <= box[2] and y <= box[3]]
+        for after in (None, wanted[len(wanted) // 2]):
+            query = FeatureQuery(
+                layer=town.LAYERS["t_big"],
+                crs=parse_crs("CRS84"),
+                bbox=box,
+                limit=limit,
+                after_fid=after,
+                skip_geometry=True,
+            )
+            rest = [f for f in wanted if after is None or f > after]
+            row = dict(
+                zip(PAGE_COLUMNS, run(connection, compile_page(query, SYSTEM))[0], strict=True)
+            )
+            assert row["returned"] == min(limit, len(rest))
+            assert row["last_fid"] == rest[row["returned"] - 1]
+            assert (row["found"] > row["returned"]) == (len(rest) > limit)
+
+
+def test_matches_that_lie_together_in_key_order_do_not_cost_a_scan_of_the_table(
+    connection: psycopg.Connection[Any],
+) -> None:
+    """The trap: many matches, all at the end; key order alone would discard every row before."""
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            "INSERT INTO layer.t_big (id, revision, row_hash, geom)"
+            " SELECT 'late' || i, 1, 0, ST_SetSRID(ST_MakePoint(118 + random(), 25), 4490)"
+            " FROM generate_series(1, 20000) AS i"
+        )
+        connection.execute("ANALYZE layer.t_big")
+        query = FeatureQuery(
+            layer=town.LAYERS["t_big"], crs=parse_crs("CRS84"), bbox=(117, 24, 120, 26), limit=10
+        )
+        statement = compile_page(query, SYSTEM)
+        assert run(connection, statement)[0][1] == 10
+        plan = connection.execute(
+            b"EXPLAIN (ANALYZE, FORMAT JSON) " + statement.sql, statement.params
+        ).fetchone()
+        assert plan is not None
+        assert _most_discarded(plan[0][0]["Plan"]) < 1000
+
+
+def _most_discarded(node: dict[str, Any]) -> int:
+    own = int(node.get("Rows Removed by Filter", 0))
+    return max([own, *(_most_discarded(child) for child in node.get("Plans", []))])
+
+
+def test_the_compiler_refuses_a_layer_that_the_principal_may_not_read() -> None:
+    query = FeatureQuery(layer=town.LAYERS["t_secret"], crs=parse_crs("CRS84"))
+    for compiler in (compile_page, compile_rows, compile_count, compile_predicate):
+        with pytest.raises(UnknownLayer):
+            compiler(query, ANONYMOUS)
+
+
+def test_a_layer_loaded_but_never_analysed_answers(connection: psycopg.Connection[Any]) -> None:
+    with connection.transaction(force_rollback=True):
+        connection.execute("CREATE TABLE layer.t_bare (LIKE layer.t_place INCLUDING ALL)")
+        bare = replace(town.LAYERS["t_place"], name="t_bare")
+        query = FeatureQuery(layer=bare, crs=parse_crs("CRS84"), bbox=(115, 23, 117, 25))
+        assert run(connection, compile_page(query, SYSTEM))[0][1] == 0
