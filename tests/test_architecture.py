@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,29 @@ def test_no_module_grows_into_two_ideas() -> None:
         str(path.relative_to(REPOSITORY)): count
         for room in BELOW
         for path in (REPOSITORY / room).rglob("*.py")
-        if (count := path.read_text(encoding="utf-8").count("\n")) > 450
+        if (count := path.read_text(encoding="utf-8").count("\n"))
+        > 600  # 400 is the aim; past this nobody argues
     }
     assert long == {}
+
+
+def test_every_package_that_the_rooms_import_is_declared() -> None:
+    """What another package happens to bring along is absent from the next clean machine."""
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    block = re.search(r"^dependencies = \[(.*?)^\]", project, re.DOTALL | re.M)
+    assert block is not None
+    declared = set()
+    for name, extras in re.findall(r'"([\w.-]+)(?:\[([\w,]+)\])?', block[1]):
+        parts = [name, *(f"{name}-{extra}" for extra in extras.split(",") if extra)]
+        declared |= {re.sub(r"[-_.]+", "-", part).lower() for part in parts}
+    distributions = importlib.metadata.packages_distributions()
+    missing = {}
+    for room in BELOW:
+        for path in (REPOSITORY / room).rglob("*.py"):
+            if "node_modules" in path.parts:
+                continue
+            for name in imported(path) - set(BELOW) - sys.stdlib_module_names:
+                owners = {re.sub(r"[-_.]+", "-", n).lower() for n in distributions.get(name, [])}
+                if not owners & declared:
+                    missing[str(path.relative_to(REPOSITORY))] = name
+    assert missing == {}
