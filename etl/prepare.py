@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -149,12 +150,19 @@ def _file(
         work.definition, load, chain, context.frame, context.other_frames, work.book,
         context.domains,
     )  # fmt: skip
-    for batch in _judged(context, work, load, source, chain, at):
-        records = mapping.Records.of(batch, file.label)
-        checked = line_of_checks.check_batch(line, plan, records)
-        _account(context, work, checked, at)
-        copy_into(context.work, staging, checked.kept)
-        context.progress(work.definition.name, work.files[at].rows, layer.feature_count)
+    # COPY waits for the server while the next batch is read and checked; one batch is in flight
+    with ThreadPoolExecutor(max_workers=1) as sender:
+        sent: Future[int] | None = None
+        for batch in _judged(context, work, load, source, chain, at):
+            records = mapping.Records.of(batch, file.label)
+            checked = line_of_checks.check_batch(line, plan, records)
+            if sent is not None:
+                sent.result()
+            sent = sender.submit(copy_into, context.work, staging, checked.kept)
+            _account(context, work, checked, at)
+            context.progress(work.definition.name, work.files[at].rows, layer.feature_count)
+        if sent is not None:
+            sent.result()
 
 
 def _chain(context: Context, load: Load, file: FileSource, declared_crs: str | None) -> DatumChain:

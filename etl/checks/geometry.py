@@ -58,7 +58,10 @@ def fit_type(
     )
     shapes = _promoted(shapes, wanted)
     if not definition.has_z:
-        return shapely.force_2d(shapes), findings
+        # points become coordinate arrays, which leave z behind; force_2d copies every geometry
+        if wanted is not GeometryType.POINT and bool(shapely.has_z(shapes).any()):
+            shapes = shapely.force_2d(shapes)
+        return shapes, findings
     flat = ~shapely.is_missing(shapes) & ~_heights_complete(shapes)
     findings += missing_heights(book, flat)
     return without(shapes, flat), findings
@@ -132,10 +135,10 @@ def inside_frame(book: RuleBook, places: Places, coordsys: str, frame: CityProfi
 def _whereabouts(
     x: float, y: float, coordsys: str, frame: CityProfile, others: tuple[CityProfile, ...]
 ) -> str:
-    if not (abs(x) <= 180 and abs(y) <= 90):
-        return f"不是地球上的位置，坐标系 {coordsys} 写错了 (no place on Earth, wrong coordsys)"
     if frame.extent.contains(y, x):
         return "经纬度颠倒了，对调即在范围内 (longitude and latitude are exchanged)"
+    if not (abs(x) <= 180 and abs(y) <= 90):
+        return f"不是地球上的位置，坐标系 {coordsys} 写错了 (no place on Earth, wrong coordsys)"
     for other in others:
         if other.name != frame.name and other.extent.contains(x, y):
             return (
