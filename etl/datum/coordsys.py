@@ -103,6 +103,18 @@ def horizontal_crs(epsg: int) -> pyproj.CRS:
     return crs
 
 
+@lru_cache(maxsize=256)
+def false_easting(epsg: int) -> float | None:
+    """False easting of a transverse Mercator grid in metres, None for anything else."""
+    operation = horizontal_crs(epsg).coordinate_operation
+    if operation is None or "Transverse Mercator" not in operation.method_name:
+        return None
+    for parameter in operation.params:
+        if parameter.name == "False easting":
+            return float(parameter.value)
+    return None
+
+
 def datum_key(epsg: int) -> str:
     """Name of the geodetic datum (or ensemble) of an EPSG code: equal keys, equal datum."""
     geodetic = horizontal_crs(epsg).geodetic_crs

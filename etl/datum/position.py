@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
-from etl.datum.coordsys import Coordsys, horizontal_crs
+from etl.datum.coordsys import Coordsys, false_easting
 from etl.datum.errors import PositionError
 from etl.datum.registry import DatumChain, DatumRegistry
 
@@ -27,18 +26,6 @@ class Position:
     def accuracy_m(self) -> float:
         """Stated accuracy of the datum steps, metres."""
         return self.chain.accuracy_m
-
-
-@lru_cache(maxsize=256)
-def false_easting(epsg: int) -> float | None:
-    """False easting of a transverse Mercator grid in metres, None for anything else."""
-    operation = horizontal_crs(epsg).coordinate_operation
-    if operation is None or "Transverse Mercator" not in operation.method_name:
-        return None
-    for parameter in operation.params:
-        if parameter.name == "False easting":
-            return float(parameter.value)
-    return None
 
 
 def zone_code(zone: int) -> int | None:

@@ -21,7 +21,7 @@ from pyproj.exceptions import ProjError
 from pyproj.transformer import TransformerGroup
 
 from etl.datum import obfuscation
-from etl.datum.coordsys import FloatArray, datum_key, horizontal_crs
+from etl.datum.coordsys import FloatArray, datum_key, false_easting, horizontal_crs
 from etl.datum.errors import DatumRefused, RegistryError
 from etl.datum.similarity import Similarity
 
@@ -109,6 +109,16 @@ def _finite(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.where(bad, np.nan, x), np.where(bad, np.nan, y)
 
 
+def _within(x: FloatArray, epsg: int) -> FloatArray:
+    """Eastings that a transverse Mercator grid can mean, NaN for others.
+
+    PROJ computes numbers for the far side of the earth too; its series holds its accuracy to
+    3 900 km from the central meridian (Karney 2011).
+    """
+    origin = false_easting(epsg)
+    return x if origin is None else np.where(np.abs(x - origin) <= 3_900_000.0, x, np.nan)
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectionStep:
     """Conversion between EPSG systems on one datum (geographic, Gauss-Kruger, UTM...)."""
@@ -151,8 +161,9 @@ class ProjectionStep:
         self, x: FloatArray, y: FloatArray, _z: FloatArray | None, /
     ) -> tuple[FloatArray, FloatArray]:
         """Project; NaN outside the projection's domain."""
+        x = _within(x, self.source_epsg)
         out = _projection(self.source_epsg, self.target_epsg).transform(x, y)
-        return _finite(out[0], out[1])
+        return _finite(_within(out[0], self.target_epsg), out[1])
 
     def inverted(self) -> ProjectionStep:
         """The opposite conversion."""

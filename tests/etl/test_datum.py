@@ -333,3 +333,8 @@ def test_the_same_system_is_an_empty_chain_of_fresh_arrays():
     x[0] = 0.0
     assert given_x[0] == 116.1
     assert REGISTRY.chain("cgcs2000").accuracy_m == 0.0
+
+
+def test_the_far_side_of_the_earth_is_not_in_a_gauss_krueger_zone():
+    assert all(math.isnan(v) for v in REGISTRY.chain("cgcs2000", "epsg:4548").point(-116.0, 24.0))
+    assert all(math.isnan(v) for v in REGISTRY.chain("epsg:4548").point(6423936.5, 15951836.3))
