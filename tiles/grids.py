@@ -57,6 +57,11 @@ class MatrixLimits:
     min_col: int
     max_col: int
 
+    @property
+    def count(self) -> int:
+        """Number of tiles within the limits."""
+        return (self.max_row - self.min_row + 1) * (self.max_col - self.min_col + 1)
+
     def document(self) -> dict[str, Any]:
         """The TileMatrixLimits object of OGC 17-083r4, 7.1."""
         return {

@@ -16,6 +16,7 @@ from tiles import style_layers
 from tiles.grids import WEB_MERCATOR_QUAD
 from tiles.metadata import OVERZOOM, bounds_of, zoom_range
 from tiles.palette import LAND
+from tiles.sql import tile_fields
 
 BASEMAP = "basemap"
 TITLE = Title("底图", "Base map")
@@ -24,7 +25,10 @@ FAMILIES = (
     "division_county", "division_town", "division_village", "land_use", "water", "building",
     "road", "unit_grid", "pipeline_line", "pipeline_point", "component", "event", "poi", "address",
 )  # fmt: skip
-"""Layers that the style knows how to draw. ``x_<set>_<family>`` is drawn like its family."""
+"""Layers that the style knows how to draw; ``x_<set>_<family>`` is drawn like its family."""
+
+_ENDINGS = {"county": "division_county", "pipeline": "pipeline_line"}
+"""Other last words of names of sets beside the city's own, and the family they are drawn as."""
 
 SOURCES = {
     "unit_grid": "management",
@@ -72,7 +76,19 @@ def family_of(name: str) -> str | None:
     """The family that a layer is drawn as, None where the style does not know it."""
     if name in FAMILIES:
         return name
-    return next((f for f in FAMILIES if name.startswith("x_") and name.endswith("_" + f)), None)
+    by_ending = {**{family: family for family in FAMILIES}, **_ENDINGS}
+    return next((f for ending, f in by_ending.items() if name.endswith(f"_{ending}")), None)
+
+
+def fields_used(expression: Any) -> set[str]:
+    """Names of the properties that a style layer's expressions read."""
+    if isinstance(expression, dict):
+        return set().union(*(fields_used(value) for value in expression.values()))
+    if not isinstance(expression, list):
+        return set()
+    if len(expression) == 2 and expression[0] in ("get", "has"):
+        return {str(expression[1])}
+    return set().union(*(fields_used(part) for part in expression))
 
 
 def basemap(
@@ -86,7 +102,11 @@ def basemap(
 
     ``center`` is lon, lat in CGCS2000 degrees, which the map reads as WGS 84 (null step).
     """
-    drawn = [layer for layer in layers if family_of(layer.definition.name) is not None]
+    drawn = [
+        layer
+        for layer in layers
+        if layer.extent is not None and family_of(layer.definition.name) is not None
+    ]  # layers without data would only make the style longer
     sources: dict[str, list[PublishedLayer]] = {}
     for layer in drawn:
         sources.setdefault(_source(layer), []).append(layer)
@@ -138,7 +158,10 @@ def _style_layers(layers: Iterable[PublishedLayer]) -> Iterable[dict[str, Any]]:
     for family, make in _DRAWING_ORDER:
         for layer in members.get(family, ()):
             definition = layer.definition
+            known = {field.name for field in tile_fields(definition)}
             for drawn in make(_source(layer), definition.name):
+                if not fields_used(drawn) <= known:
+                    continue  # a foreign set without the field, e.g. pipes without sections
                 what = drawn["metadata"]["title"]
                 yield {
                     **drawn,

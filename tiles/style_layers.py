@@ -345,7 +345,7 @@ def unit_grid_labels(source: str, name: str) -> list[StyleLayer]:
     """Codes of the cells."""
     return [
         _layer(
-            "symbol", "label", source, name, "编码", ", codes", minzoom=16.5, where=["has", "id"],
+            "symbol", "label", source, name, "编码", ", codes", minzoom=17.5, where=["has", "id"],
             layout=_text("id", 9.5, text_padding=12),
             paint=_ink(palette.GRID_TEXT, 1.2),
         )
@@ -362,7 +362,7 @@ def _pipeline_colour() -> list[Any]:
 
 def pipelines(source: str, name: str) -> list[StyleLayer]:
     """Pipelines in the colours of CJJ 61-2017 on a thin dark edge (cyan and green are pale)."""
-    width = _zoom((13, 0.8), (16, 1.8), (20, 5), base=1.2)
+    width = _zoom((13, 0.6), (16, 1.8), (20, 5), base=1.2)
     edge = _zoom((13, 1.2), (16, 2.6), (20, 6.4), base=1.2)
     return [
         _layer(
@@ -371,7 +371,11 @@ def pipelines(source: str, name: str) -> list[StyleLayer]:
         ),
         _layer(
             "line", "line", source, name, "", "", layout=_ROUND,
-            paint={"line-color": _pipeline_colour(), "line-width": width},
+            paint={
+                "line-color": _pipeline_colour(),
+                "line-width": width,
+                "line-opacity": _zoom((13, 0.5), (16, 1)),
+            },
         ),
         _layer(
             "symbol", "label", source, name, "管径材质", ", section and material", minzoom=17.5,
@@ -439,10 +443,11 @@ def events(source: str, name: str) -> list[StyleLayer]:
         _layer(
             "circle", "dot", source, name, "", "",
             paint={
-                "circle-radius": _zoom((12, 2.4), (18, 6)),
+                "circle-radius": _zoom((12, 1.4), (15, 2.8), (18, 6)),
                 "circle-color": palette.EVENT_DOT,
+                "circle-opacity": _zoom((12, 0.7), (16, 0.95)),
                 "circle-stroke-color": "#ffffff",
-                "circle-stroke-width": 1.2,
+                "circle-stroke-width": _zoom((12, 0.4), (16, 1.2)),
             },
         )
     ]  # fmt: skip

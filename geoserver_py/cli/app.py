@@ -11,7 +11,7 @@ import psycopg
 import typer
 
 from geoserver_py import __version__
-from geoserver_py.cli import datum, db, demo, etl, gazetteer, keys, layers, serve, up
+from geoserver_py.cli import datum, db, demo, etl, gazetteer, keys, layers, serve, tiles, up
 from geoserver_py.cli.output import say
 from geoserver_py.refusals import REFUSALS
 
@@ -28,6 +28,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(etl.app, name="etl")
 app.add_typer(datum.app, name="datum")
 app.add_typer(gazetteer.app, name="gazetteer")
+app.add_typer(tiles.app, name="tiles")
 app.command("serve")(serve.serve)
 
 _demo = typer.Typer(help="示范城市 / the synthetic sample city", no_args_is_help=True)
