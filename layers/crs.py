@@ -272,7 +272,8 @@ def _edge(start: np.ndarray, end: np.ndarray, crs: OutputCrs) -> np.ndarray:
     metres = probes * scale
     bend, along = np.diff(metres, n=2, axis=0), metres[2:] - metres[:-2]
     across = np.abs(bend[:, 0] * along[:, 1] - bend[:, 1] * along[:, 0])
-    sagitta = float((across / np.hypot(along[:, 0], along[:, 1])).max()) / 8
+    length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)  # an edge may be a dot
+    sagitta = float((across / length).max()) / 8
     count = math.ceil(_PROBES * math.sqrt(sagitta / SAGITTA_M))
     return _sample(start, end, min(max(count, 1), MAX_PARTS), crs)
 

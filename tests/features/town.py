@@ -151,6 +151,7 @@ def build(dsn: str) -> None:
         for name, features in rows().items():
             load(connection, name, features)
         staging = create_staging(connection, LAYERS["t_big"])
+        connection.execute("SELECT setseed(0.2026)")
         connection.execute(
             sql.SQL(
                 "INSERT INTO {} (id, label, floors, geom) "

@@ -152,7 +152,7 @@ def test_pages_agree_whichever_way_they_are_found(connection: psycopg.Connection
     everything = connection.execute(
         "SELECT fid, ST_X(geom), ST_Y(geom) FROM layer.t_big ORDER BY fid"
     ).fetchall()
-    for size, limit in ((0.39, 10), (0.39, 1000), (0.05, 500), (0.002, 10), (0.002, 1000)):
+    for size, limit in ((0.39, 10), (0.39, 1000), (0.05, 500), (0.01, 10), (0.01, 1000)):
         box = (115.9, 24.1, 115.9 + size, 24.1 + size)
         wanted = [f for f, x, y in everything if x <= box[2] and y <= box[3]]
         for after in (None, wanted[len(wanted) // 2]):
