@@ -1,6 +1,6 @@
 """The SQL of a vector tile: one SELECT per layer, all layers of a tile in one statement.
 
-Rules, each measured on PostGIS 3.3.2 (docs/decisions, tiles):
+Rules, each measured on PostGIS 3.3.2 (docs/decisions/0012-tile-statement.md):
 
 - the geometry column is already in the grid's CRS, and ``&&`` with the buffer margin is the only
   condition: ST_AsMVTGeom clips, so ST_Intersects would do the work twice;
