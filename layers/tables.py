@@ -6,6 +6,7 @@ geometry in EPSG:4490 with x = longitude, y = latitude.
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 
@@ -155,13 +156,11 @@ def column_definitions(types: dict[str, str]) -> list[sql.Composed]:
     ]
 
 
-def type_sql(kind: str) -> sql.Composed:
+def type_sql(kind: str) -> sql.SQL:
     """Type name as SQL, e.g. ``double precision`` or ``geometry(PointZ,4490)``."""
-    words = kind.replace("(", " ( ").replace(")", " ) ").replace(",", " , ").split()
-    allowed = set("(),")
-    if not all(word in allowed or word.isalnum() for word in words):
+    if re.fullmatch(r"[a-z ]+(\([A-Za-z]+,\d+\))?", kind) is None:
         raise ValueError(f"not a column type: {kind!r}")
-    return sql.SQL(" ").join(sql.SQL(word) for word in words)
+    return sql.SQL(kind)  # checked just now
 
 
 def create_layer(definition: LayerDefinition) -> sql.Composed:
