@@ -25,7 +25,7 @@ _METADATA: dict[str, Any] = {
         " county, nearest component of the class and the responsible department.",
     ),
     "jobControlOptions": ["sync-execute"],
-    "keywords": ["grid", "event"],
+    "keywords": ["unit grid", "city management"],
     "inputs": {
         parameter.name: {
             "title": _both(parameter.description.zh, parameter.description.en),

@@ -1,0 +1,174 @@
+"""Without a key there is no trace of a layer that is not public; with one it is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import psycopg
+import pytest
+
+from geoserver_py.operations import Operation
+from geoserver_py.surface import operations
+from layers.access import AccessClass
+from layers.definition import load_definitions
+from tests.service.conftest import City
+
+HIDDEN = {
+    name: definition
+    for name, definition in load_definitions().items()
+    if definition.access is not AccessClass.PUBLIC
+}
+_EXAMPLES = {
+    "tileMatrixSetId": ["WebMercatorQuad", "CGCS2000Quad"],
+    "styleId": ["basemap"],
+    "processId": ["locate-event"],
+    "collectionId": [*HIDDEN, "road"],
+}
+
+
+@pytest.fixture(scope="module")
+def traces(city: City) -> dict[str, set[str]]:
+    """What would give a hidden layer away: its name as an id, its title, ids of its features."""
+    found = {}
+    with psycopg.connect(city.dsn) as connection:
+        for name, definition in HIDDEN.items():
+            rows = connection.execute(
+                f"SELECT id FROM layer.{name} ORDER BY fid LIMIT 3"  # noqa: S608 - our own names
+            ).fetchall()
+            ids = {row[0] for row in rows if len(row[0]) > 5}
+            # "event" alone is an English word; as a JSON value or in a path it is the layer
+            found[name] = {f'"{name}"', f"/{name}", f"={name}", definition.title.zh} | ids
+    return found
+
+
+@pytest.fixture(scope="module")
+def hidden_tile(city: City) -> tuple[int, int, int]:
+    """z, row, column of a Web Mercator tile that holds pipelines."""
+    with psycopg.connect(city.dsn) as connection:
+        row = connection.execute(
+            "SELECT floor((ST_X(c) + 180) / 360 * 65536)::int,"
+            " floor((1 - asinh(tan(radians(ST_Y(c)))) / pi()) / 2 * 65536)::int"
+            " FROM (SELECT ST_PointOnSurface(geom) AS c FROM layer.pipeline_line LIMIT 1) AS p"
+        ).fetchone()
+    assert row is not None
+    return 16, row[1], row[0]
+
+
+def _paths(operation: Operation, tile: tuple[int, int, int], feature: str) -> Iterator[str]:
+    """Concrete paths of an operation, every parameter filled with something that exists."""
+    values = {
+        **_EXAMPLES,
+        "featureId": [feature],
+        "tileMatrix": [str(tile[0])],
+        "tileRow": [str(tile[1])],
+        "tileCol": [str(tile[2])],
+    }
+    pending = [operation.path]
+    for name in re.findall(r"\{(\w+)(?::\w+)?\}", operation.path):
+        assert name in values, f"{operation.path}: no example for {name}"
+        pending = [
+            re.sub(rf"\{{{name}(:\w+)?\}}", value, path)
+            for path in pending
+            for value in values[name]
+        ]
+    yield from pending
+
+
+QUERIES = {
+    "/geocode": "?q={trace}",
+    "/suggest": "?q={trace}",
+    "/reverse": "?lon=116.1176&lat=24.2886&coordsys=cgcs2000",
+    "/position": "?lon=116.1176&lat=24.2886&coordsys=cgcs2000",
+    "/grid/locate": "?lon=116.1176&lat=24.2886&coordsys=cgcs2000&category=06010",
+}
+
+
+def test_no_route_shows_a_trace_of_a_hidden_layer(
+    client: httpx.Client, traces: dict[str, set[str]], hidden_tile: tuple[int, int, int]
+) -> None:
+    asked = 0
+    feature = next(iter(sorted(traces["pipeline_point"], key=len, reverse=True)))
+    every_trace = set().union(*traces.values())
+    for operation in operations():
+        if operation.method != "GET":
+            continue
+        for path in _paths(operation, hidden_tile, feature):
+            for query in ("", "?f=json", "?f=html", QUERIES.get(operation.path, "")):
+                url = path + query.format(trace=feature)
+                answer = client.get(url)
+                asked += 1
+                assert answer.status_code < 500, url
+                # what the client itself said may come back to it; nothing more may
+                said = {trace for trace in every_trace if trace in url}
+                shown = answer.text + repr(sorted(answer.headers.items()))
+                for trace in every_trace - said:
+                    assert trace not in shown, f"{url} shows {trace}"
+    assert asked > 100
+
+
+@pytest.mark.parametrize("name", sorted(HIDDEN))
+def test_hidden_and_absent_layers_are_refused_in_the_same_words(
+    client: httpx.Client, name: str
+) -> None:
+    for suffix in ("", "/items", "/items/1", "/schema", "/queryables", "/tiles",
+                   "/tiles/WebMercatorQuad", "/tiles/WebMercatorQuad/14/7063/13461"):  # fmt: skip
+        hidden = client.get(f"/collections/{name}{suffix}")
+        absent = client.get(f"/collections/{'x' * len(name)}{suffix}")
+        assert hidden.status_code == absent.status_code == 404
+        assert hidden.text.replace(name, "") == absent.text.replace("x" * len(name), "")
+
+
+def test_dataset_tiles_refuse_a_hidden_collection_like_an_absent_one(
+    client: httpx.Client, hidden_tile: tuple[int, int, int]
+) -> None:
+    z, row, column = hidden_tile
+    url = f"/tiles/WebMercatorQuad/{z}/{row}/{column}"
+    hidden = client.get(url, params={"collections": "road,pipeline_line"})
+    absent = client.get(url, params={"collections": "road,pipeline_nine"})
+    assert hidden.status_code == absent.status_code
+    assert hidden.text.replace("pipeline_line", "pipeline_nine") == absent.text
+    assert b"pipeline" not in client.get(url).content
+
+
+def test_with_a_key_its_classes_are_there_and_no_others(client: httpx.Client, city: City) -> None:
+    def listed(key: str | None) -> set[str]:
+        headers = {} if key is None else {"X-API-Key": key}
+        answer = client.get("/collections", headers=headers).json()
+        return {entry["id"] for entry in answer["collections"]}
+
+    assert "event" in listed(city.government_key)
+    assert not {"pipeline_line", "pipeline_point"} & listed(city.government_key)
+    assert set(HIDDEN) <= listed(city.restricted_key)
+    assert not set(HIDDEN) & listed(None)
+    bearer = {"Authorization": f"Bearer {city.restricted_key}"}
+    items = client.get("/collections/pipeline_line/items?limit=1", headers=bearer)
+    assert items.json()["numberReturned"] == 1
+
+
+def test_an_unknown_key_is_refused_and_a_key_in_the_url_is_not_read(
+    client: httpx.Client, city: City
+) -> None:
+    assert client.get("/collections", headers={"X-API-Key": "gsp_wrong"}).status_code == 401
+    assert client.get("/collections", params={"key": city.restricted_key}).status_code == 400
+
+
+def test_a_revoked_key_stops_working_within_two_seconds(client: httpx.Client, city: City) -> None:
+    import time
+
+    from layers.keys import add_key, revoke_key
+
+    with psycopg.connect(city.dsn) as connection:
+        token = add_key(connection, "short-lived", bureau=None, classes=[AccessClass.GOVERNMENT])
+    headers = {"X-API-Key": token}
+    deadline = time.monotonic() + 2
+    while client.get("/collections", headers=headers).status_code == 401:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with psycopg.connect(city.dsn) as connection:
+        revoke_key(connection, "short-lived")
+    deadline = time.monotonic() + 2
+    while client.get("/collections", headers=headers).status_code == 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
