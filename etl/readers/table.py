@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from etl.readers import blocks
 from etl.readers.columns import CoordinateColumns, guess_columns, points
 from etl.readers.encoding import SAMPLE_BYTES, text_encoding
 from etl.readers.model import (
@@ -92,15 +96,9 @@ class TableSource:
         """Stream rows; a row number is the line where the record ends."""
         try:
             with self.path.open(encoding=_python_codec(self.encoding), newline="") as stream:
-                reader = csv.reader(stream, delimiter=self.delimiter)
-                next(reader, None)
-                before = reader.line_num
-                while chunk := list(itertools.islice(reader, self.options.batch_rows)):
-                    lines = _line_numbers(chunk, before, reader.line_num)
-                    before = reader.line_num
-                    kept = [(n, row) for n, row in zip(lines, chunk, strict=True) if any(row)]
-                    if kept:
-                        yield self._batch(kept)
+                header = csv.reader(stream, delimiter=self.delimiter)
+                next(header, None)
+                yield from self._blocks(stream, header.line_num)
         except UnicodeDecodeError as error:
             raise ReadError(
                 self.path,
@@ -111,6 +109,34 @@ class TableSource:
             raise ReadError(
                 self.path, "不是有效的 CSV。", f"not a valid delimited text ({error})."
             ) from error
+
+    def _blocks(self, stream: TextIO, before: int) -> Iterator[Batch]:
+        """Whole blocks by Arrow; from the first block on that it cannot take, record by record."""
+        for text in blocks.whole_lines(stream):
+            table = blocks.parse(text, self.titles, self.delimiter)
+            if table is None:
+                lines = itertools.chain(io.StringIO(text, newline=""), stream)
+                yield from self._records(lines, before)
+                return
+            rows = np.arange(before + 1, before + 1 + table.num_rows, dtype=np.int64)
+            before += table.num_rows
+            filled = blocks.filled(table)
+            if not filled.all():
+                table, rows = table.filter(pa.array(filled)), rows[filled]
+            size = self.options.batch_rows
+            for start in range(0, table.num_rows, size):
+                part = table.slice(start, size).combine_chunks()
+                yield self._located(rows[start : start + size], part, [])
+
+    def _records(self, lines: Iterable[str], before: int) -> Iterator[Batch]:
+        reader = csv.reader(lines, delimiter=self.delimiter)
+        start = before
+        while chunk := list(itertools.islice(reader, self.options.batch_rows)):
+            numbers = _line_numbers(chunk, before, start + reader.line_num)
+            before = start + reader.line_num
+            kept = [(n, row) for n, row in zip(numbers, chunk, strict=True) if any(row)]
+            if kept:
+                yield self._batch(kept)
 
     def _batch(self, chunk: list[tuple[int, list[str]]]) -> Batch:
         rows = np.array([number for number, _ in chunk], dtype=np.int64)
@@ -126,6 +152,11 @@ class TableSource:
                 records[i] = (records[i] + [""] * width)[:width]
         values = dict(zip(self.titles, zip(*records, strict=True), strict=True))
         table = pa.table({name: pa.array(column, pa.string()) for name, column in values.items()})
+        return self._located(rows, table, problems)
+
+    def _located(
+        self, rows: NDArray[np.int64], table: pa.Table, problems: list[RowProblem]
+    ) -> Batch:
         if self.columns is None:
             return Batch(rows, np.full(len(rows), None, dtype=object), table, tuple(problems))
         shapes, bad = points(self.columns, table, rows)
