@@ -14,7 +14,7 @@ import numpy as np
 from geoserver_py.sample_city.obfuscation import bd09_from_wgs84, gcj02_from_wgs84
 from geoserver_py.sample_city.plane import FloatArray, along, geographic
 
-SEVEN = {"x": -105.2, "y": -51.6, "z": 0.4, "rx": 0.31, "ry": -0.52, "rz": 0.74, "s": 1.2}
+SEVEN = {"x": -130.0, "y": -65.3, "z": 3.3, "rx": 0.31, "ry": -0.52, "rz": 0.74, "s": 1.2}
 """Xian 1980 to CGCS2000, coordinate frame: some 117 m to the east, as measured in Guangdong."""
 LOCAL_GRID = "local:meizhou-sample"
 FOUR = {"dE": 352218.4173, "dN": 2651990.2652, "A": 0.99986451, "B": -0.01462187}

@@ -94,19 +94,20 @@ def _place(
     rng: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:  # fmt: skip
     """Middle, half sizes and door of each building."""
-    wide, tall = right - left, high - low
     gap = 24.0  # the corner lots belong to the south and north sides
     back = setback + rng.uniform(0.0, 3.0, len(side))
-    width = np.where(np.isin(side, (WEST, EAST)), (tall - 2 * gap) * share, wide * share)
-    width *= rng.uniform(0.85, 1.1, len(side))
-    u_row, v_column = left + place * wide, low + gap + place * (tall - 2 * gap)
     inside = side == INSIDE
+    u_row, wide = _half(place, left, right)
+    v_column, tall = _half(place, low + gap, high - gap)
+    v_inside, _ = _half(setback, low, high)
+    width = np.where(np.isin(side, (WEST, EAST)), tall, wide) * share
+    width *= rng.uniform(0.85, 1.1, len(side))
     u = np.select(
         [side == WEST, side == EAST], [left + back + depth / 2, right - back - depth / 2], u_row
     )
     v = np.select(
         [side == SOUTH, side == NORTH, inside],
-        [low + back + depth / 2, high - back - depth / 2, low + setback * tall],
+        [low + back + depth / 2, high - back - depth / 2, v_inside],
         v_column,
     )
     flat = np.isin(side, (SOUTH, NORTH, INSIDE))
@@ -117,6 +118,18 @@ def _place(
         [side == SOUTH, side == NORTH, inside], [v - half_v, v + half_v, v - half_v], v
     )
     return u, v, half_u, half_v, door_u, door_v
+
+
+def _half(place: FloatArray, start: FloatArray, end: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Position of `place` (0..1) and twice the length of its half.
+
+    The halves meet in the middle of the block, where unit cells do, however wide the streets.
+    """
+    middle = np.floor(start / BLOCK) * BLOCK + BLOCK / 2
+    first, second = middle - start, end - middle
+    near = place < 0.5
+    at = np.where(near, start + 2 * place * first, middle + (2 * place - 1) * second)
+    return at, 2 * np.where(near, first, second)
 
 
 def _shapes(

@@ -192,9 +192,6 @@ def _one(pipe: Pipe, sections: Sections, rng: np.random.Generator) -> Pipelines:
 def _point_numbers(count: int) -> NDArray[np.object_]:
     """001, 002... and, as field books have them, some like 12E3 that are no numbers."""
     return np.array(
-        [
-            f"{n // 10}E{n % 10}" if n % 47 == 29 and n > 99 else f"{n:03d}"
-            for n in range(1, count + 1)
-        ],
+        [f"{n // 10}E{n % 10}" if n % 47 == 29 else f"{n:03d}" for n in range(1, count + 1)],
         dtype=object,
     )
