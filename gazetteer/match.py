@@ -109,7 +109,11 @@ class AddressRows:
         self._by_road: dict[str, list[AddressPoint]] = defaultdict(list)
         self._by_estate: dict[str, list[AddressPoint]] = defaultdict(list)
         self._by_village: dict[str, list[AddressPoint]] = defaultdict(list)
+        seen: set[int] = set()
         for row in rows:
+            if row.fid in seen:
+                continue
+            seen.add(row.fid)
             if row.road:
                 self._by_road[row.road].append(row)
             else:

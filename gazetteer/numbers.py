@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gazetteer.levels import Kind
 from gazetteer.normalise import key_of
@@ -84,6 +85,7 @@ def numeral(text: str) -> int:
     return total + (digit or 0)
 
 
+@lru_cache(maxsize=65536)
 def house_number(text: str) -> HouseNumber | None:
     """Parse the number field of a record (12号, 12-3, 自编12号之三); None if it is none."""
     key = key_of(text)
