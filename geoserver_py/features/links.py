@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from geoserver_py.features.parameters import FORMATS, token_of
@@ -15,49 +16,76 @@ _TITLES = {
     "csv": "表格 CSV",
     "jsonl": "GeoJSON 文本序列 text sequence",
 }
+_POSITION = ("offset", "after")
 
 
-def _address(call: Call, **changes: str | None) -> str:
-    """URL of this resource with some query parameters replaced (None: removed)."""
-    pairs = [(k, v) for k, v in call.request.query_params.multi_items() if k not in changes]
-    pairs += [(key, value) for key, value in changes.items() if value is not None]
-    path = base_url(call) + quote(call.request.scope["path"])
-    return f"{path}?{urlencode(pairs)}" if pairs else path
+@dataclass(frozen=True)
+class _Addresses:
+    """URLs of this resource: the parts of its query that links share are encoded once."""
+
+    root: str
+    path: str
+    query: str
+    position: str
+
+    def here(self, name: str) -> str:
+        """This page in a format."""
+        return self._join(self.query, self.position, f"f={name}")
+
+    def after(self, name: str, fid: int) -> str:
+        """The page after a feature, by key, whatever the offset of this one was."""
+        return self._join(self.query, f"after={quote(token_of(fid))}", f"f={name}")
+
+    def _join(self, *parts: str) -> str:
+        return f"{self.root}{self.path}?{'&'.join(filter(None, parts))}"
 
 
-def _formats(call: Call, name: str, offered: Sequence[str]) -> list[dict[str, str]]:
-    links = [{"rel": "self", "type": FORMATS[name], "href": _address(call, f=name)}]
+def _addresses(call: Call) -> _Addresses:
+    pairs = call.request.query_params.multi_items()
+    return _Addresses(
+        root=base_url(call),
+        # the root of a mounted service is part of both
+        path=quote(
+            call.request.scope["path"].removeprefix(call.request.scope.get("root_path", ""))
+        ),
+        query=urlencode([(k, v) for k, v in pairs if k != "f" and k not in _POSITION]),
+        position=urlencode([(k, v) for k, v in pairs if k in _POSITION]),
+    )
+
+
+def _formats(at: _Addresses, name: str, offered: Sequence[str]) -> list[dict[str, str]]:
+    links = [{"rel": "self", "type": FORMATS[name], "href": at.here(name)}]
     links += [
-        {"rel": "alternate", "type": FORMATS[other], "href": _address(call, f=other),
-         "title": _TITLES[other]}
-        for other in offered if FORMATS[other] != FORMATS[name]
-    ]  # fmt: skip
+        {
+            "rel": "alternate",
+            "type": FORMATS[other],
+            "href": at.here(other),
+            "title": _TITLES[other],
+        }
+        for other in offered
+        if other != name
+    ]
     return links
 
 
 def items_links(call: Call, name: str, *, last_fid: int | None, more: bool) -> list[dict[str, str]]:
     """Return the links of a page in the format `name`; `next` only when more features follow."""
-    links = _formats(call, name, list(_TITLES))
+    at = _addresses(call)
+    links = _formats(at, name, list(_TITLES))
     if more and last_fid is not None:
-        links.append(next_link(call, name, last_fid))
-    links.append(collection_link(call))
+        links.append({"rel": "next", "type": FORMATS[name], "href": at.after(name, last_fid)})
+    links.append(_collection(call, at))
     return links
-
-
-def next_link(call: Call, name: str, last_fid: int) -> dict[str, str]:
-    """Return the link to the page after a feature: by key, whatever the offset of this one was."""
-    href = _address(call, f=name, offset=None, after=token_of(last_fid))
-    return {"rel": "next", "type": FORMATS[name], "href": href}
 
 
 def item_links(call: Call, name: str) -> list[dict[str, str]]:
     """Return the links of one feature."""
-    return [*_formats(call, name, ("json", "html")), collection_link(call)]
+    at = _addresses(call)
+    return [*_formats(at, name, ("json", "html")), _collection(call, at)]
 
 
-def collection_link(call: Call) -> dict[str, str]:
-    """Return the link to the collection that the features belong to."""
-    href = f"{base_url(call)}/collections/{call.arguments['collectionId']}"
+def _collection(call: Call, at: _Addresses) -> dict[str, str]:
+    href = f"{at.root}/collections/{quote(call.arguments['collectionId'])}"
     return {"rel": "collection", "type": "application/json", "href": href}
 
 
