@@ -12,7 +12,7 @@ from typing import Any
 
 from layers.catalogue import PublishedLayer
 from layers.definition import Title
-from tiles import style_layers
+from tiles import style_layers, style_themes
 from tiles.grids import WEB_MERCATOR_QUAD
 from tiles.metadata import OVERZOOM, bounds_of, zoom_range
 from tiles.palette import LAND
@@ -46,23 +46,23 @@ _DRAWING_ORDER: tuple[tuple[str, Make], ...] = (
     ("land_use", style_layers.land_use),
     ("water", style_layers.water),
     ("building", style_layers.buildings),
-    ("unit_grid", style_layers.unit_grid),
+    ("unit_grid", style_themes.unit_grid),
     ("road", style_layers.paths_and_rails),
     ("road", style_layers.road_casings),
     ("road", style_layers.roads),
     ("division_village", style_layers.village_lines),
     ("division_town", style_layers.town_lines),
     ("division_county", style_layers.county_lines),
-    ("pipeline_line", style_layers.pipelines),
-    ("pipeline_point", style_layers.pipeline_points),
-    ("component", style_layers.components),
-    ("event", style_layers.events),
-    ("poi", style_layers.poi_dots),
-    ("address", style_layers.house_numbers),
-    ("unit_grid", style_layers.unit_grid_labels),
-    ("component", style_layers.component_labels),
+    ("pipeline_line", style_themes.pipelines),
+    ("pipeline_point", style_themes.pipeline_points),
+    ("component", style_themes.components),
+    ("event", style_themes.events),
+    ("poi", style_themes.poi_dots),
+    ("address", style_themes.house_numbers),
+    ("unit_grid", style_themes.unit_grid_labels),
+    ("component", style_themes.component_labels),
     ("building", style_layers.building_labels),
-    ("poi", style_layers.poi_labels),
+    ("poi", style_themes.poi_labels),
     ("road", style_layers.road_labels),
     ("water", style_layers.water_labels),
     ("division_village", style_layers.village_labels),
