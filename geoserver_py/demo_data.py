@@ -1,7 +1,8 @@
 """The data of `make demo`: sample city and real deliveries, built and loaded only when changed.
 
 A second start must take seconds, so what was built or loaded is remembered by a digest of all
-that it came from: seed and scale, the delivered files, and the code that reads them.
+that it came from: seed and scale, the delivered files, and the code that reads them. ETL and
+sample city are imported only where they have work to do: their libraries take a second to load.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 
-import etl
-import layers
 from etl.delivery import Delivery, load_delivery
-from etl.report import LoadReport, Status
-from etl.run import run_delivery
-from geoserver_py import sample_city
 from geoserver_py.errors import WorkFailed
 from geoserver_py.settings import Settings
 
+if TYPE_CHECKING:
+    from etl.report import LoadReport
+
+PACKAGES = Path(__file__).resolve().parent.parent
 Say = Callable[[str], None]
 NEEDED_PER_SCALE = 150 * 2**20  # bytes on disk of the sample city, files and tables, measured
 CODE = ("*.py", "*.yaml", "*.sql", "*.csv")
@@ -60,12 +61,15 @@ def build_sample(settings: Settings, _say: Say) -> str:
     folder = sample_folder(settings)
     memory = Remembered(settings.data_dir / "built.json")
     digest = _digest(
-        [repr((settings.demo_seed, settings.demo_scale)).encode()], [Path(sample_city.__path__[0])]
+        [repr((settings.demo_seed, settings.demo_scale)).encode()],
+        [PACKAGES / "geoserver_py" / "sample_city"],
     )
     if memory.read().get("sample") == digest and folder.is_dir():
         return "unchanged"
     _require_room(settings)
-    summary = sample_city.build_sample_city(folder, settings.demo_seed, settings.demo_scale)
+    from geoserver_py.sample_city import build_sample_city
+
+    summary = build_sample_city(folder, settings.demo_seed, settings.demo_scale)
     memory.write("sample", digest)
     return f"{sum(summary.features.values())} synthetic features"
 
@@ -90,7 +94,7 @@ def load_all(settings: Settings, paths: Iterable[Path], say: Say) -> str:
     """Run deliveries in order, skipping those whose files, code and last run are as they were."""
     memory = Remembered(settings.data_dir / "loaded.json")
     dsn = settings.dsn()
-    code = [Path(etl.__path__[0]), Path(layers.__path__[0])]
+    code = [PACKAGES / "etl", PACKAGES / "layers"]
     ran = unchanged = 0
     for path in paths:
         delivery = load_delivery(path)
@@ -99,6 +103,9 @@ def load_all(settings: Settings, paths: Iterable[Path], say: Say) -> str:
         if last and memory.read().get(delivery.name) == f"{digest} {last}":
             unchanged += 1
             continue
+        from etl.report import Status
+        from etl.run import run_delivery
+
         reports = run_delivery(delivery, dsn)
         for report in reports:
             say(f"      {_line(report)}")

@@ -28,8 +28,8 @@ from geoserver_py.server import require_port
 from geoserver_py.settings import Settings
 
 READY_SECONDS = 60.0
-SERVER_SECONDS = 1.5  # over the server's own grace, before it is killed
-CLUSTER_SECONDS = 1.5
+SERVER_SECONDS = 1.0  # over the server's own grace, before it is killed
+CLUSTER_SECONDS = 1.0  # then without a checkpoint
 _PR_SET_PDEATHSIG = 1
 
 
