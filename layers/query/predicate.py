@@ -126,7 +126,7 @@ def predicate_params(query: FeatureQuery) -> dict[str, Any]:
         try:
             area = rectangle_in_storage(query.bbox, crs)
         except CrsDomainError as outside:
-            raise QueryError("bbox", f"{outside}。", "see above") from outside
+            raise QueryError("bbox", f"{outside}。", "the CRS has no such coordinates") from outside
         params["area"] = shapely.to_wkb(area)
     if query.heights is not None and query.layer.has_z:
         params["low"], params["high"] = map(Float8, query.heights)
