@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -123,6 +124,9 @@ def write_workbook(
     _settle_zip(path)
 
 
+_MODIFIED = re.compile(rb"(<(?:\w+:)?modified\b[^>]*>)[^<]*")
+
+
 def _settle_zip(path: Path) -> None:
     """Rewrite a zip with fixed times, so that two builds give the same bytes."""
     with zipfile.ZipFile(path) as archive:
@@ -130,11 +134,9 @@ def _settle_zip(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in parts:
             if name == "docProps/core.xml":
-                # openpyxl stamps the moment of saving over what it was told.
-                start = content.index(b"<dcterms:modified")
-                end = content.index(b"</dcterms:modified>")
-                opening = content[start:].split(b">", 1)[0] + b">"
-                content = content[:start] + opening + b"2026-11-22T00:00:00Z" + content[end:]
+                # openpyxl stamps the moment of saving over what it was told; the prefix of the
+                # element is whatever some library registered for Dublin Core in this process
+                content = _MODIFIED.sub(rb"\g<1>2026-11-22T00:00:00Z", content)
             archive.writestr(zipfile.ZipInfo(name, STAMP.timetuple()[:6]), content)
 
 
