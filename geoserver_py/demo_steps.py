@@ -11,6 +11,7 @@ import psycopg
 
 from geoserver_py import demo_data
 from geoserver_py.errors import WorkFailed
+from geoserver_py.real_deliveries.step import load_real
 from geoserver_py.refusals import REFUSALS
 from geoserver_py.settings import Settings
 from layers.access import AccessClass
@@ -86,6 +87,7 @@ STEPS: tuple[Step, ...] = (
     Step("layers apply", apply_layers),
     Step("demo build", demo_data.build_sample),
     Step("etl run", demo_data.load_sample),
+    Step("real data", load_real),
     Step("API key", provide_key),
 )
 

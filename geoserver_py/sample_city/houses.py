@@ -59,7 +59,7 @@ def build_houses(core: Core, sections: Sections, seed: int) -> Houses:
     home_slot = np.array([slot[5] for slot in slots])[frame["slot"].to_numpy()]
     small = np.isin(kind, (HOME, RURAL))
     built = np.where(small, home_slot, ~home_slot & np.isin(kind, (OFFICE, INDUSTRY)))
-    built &= rng.random(len(frame)) > np.where(kind == RURAL, 0.45, 0.04)
+    built &= rng.random(len(frame)) > np.where(kind == RURAL, 0.15, 0.04)
     frame = frame[built].reset_index(drop=True)
     slot = frame["slot"].to_numpy()
     block = frame["block"].to_numpy().astype(np.int64)

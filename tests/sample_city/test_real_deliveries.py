@@ -9,7 +9,7 @@ import yaml
 
 from etl.report import Status
 from etl.run import run_delivery
-from geoserver_py.real_deliveries import write_real_deliveries
+from geoserver_py.real_deliveries.templates import write_real_deliveries
 from layers.definition import load_definitions
 
 
