@@ -44,9 +44,14 @@ _UNKNOWN = (
     (Kind.CITY, ("市",)),
     (Kind.ESTATE, ("花园", "小区", "公寓", "大厦", "新村", "宿舍", "苑", "城", "广场")),
 )
-_ROAD_CHARACTERS = frozenset("路街巷弄")
+_ROAD_WORDS = ("路", "街", "巷", "弄", "大道", "高速", "公路", "大桥")
 _BREAKS = "省市县区镇与和,()在"
 """Characters that no unknown name is thought to span."""
+
+_ROAD_ENDS = ("大道", "大街", "路", "街", "巷")
+_DIVISION_ENDS = ("镇", "村", "县", "区", "街道", "乡")
+_BEFORE_DIVISION = "省市县区国,( "
+"""What precedes the name of a city or county when the text does not begin with it."""
 
 _NOTES = (
     "中国", "附近", "旁边", "对面", "隔壁", "门口", "门前", "路口", "靠近", "楼下", "斜对面",
@@ -173,7 +178,7 @@ def _dictionary_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
     for start, end, entry in index.occurrences(key):
         form = entry.form
         if form is Form.SHORT:
-            if key[end : end + 1] in _ROAD_CHARACTERS and entry.kind.is_division:
+            if entry.kind.is_division and key.startswith(_ROAD_WORDS, end):
                 continue  # 兴宁路 is a road, wherever it lies
             cost = _SHORT_COST.get(entry.kind, 0.5)
             if end < len(key) and key[end] in CLASS_CHARACTERS:
@@ -240,10 +245,12 @@ def _unknown_names(index: GazetteerIndex, key: str) -> Iterator[Edge]:
                 for start in range(at - 1, max(at - reach, -1), -1):
                     if not is_han(key[start]) or key[start] in _BREAKS:
                         break
+                    if kind <= Kind.COUNTY and key[start] in "路街巷":
+                        break
                     cost = 0.5 + 0.45 * (end - start)
                     if kind > Kind.COUNTY:
                         yield Edge(start, end, kind, key[start:end], cost, Status.UNMATCHED)
-                    elif start < at - 1:
+                    elif start < at - 1 and (start == 0 or key[start - 1] in _BEFORE_DIVISION):
                         yield _elsewhere(start, end, kind, key[start:end], cost)
                 at = key.find(suffix, at + 1)
 
@@ -272,6 +279,8 @@ def _similar_to(index: GazetteerIndex, piece: str, start: int, end: int) -> Iter
     """One edge for all names of a kind that are equally far from the piece: they are rivals."""
     alike: dict[tuple[Kind, Form, float], list[Place]] = defaultdict(list)
     for entry, form in index.similar(piece):
+        if piece.endswith(_ROAD_ENDS if entry.kind.is_division else _DIVISION_ENDS):
+            continue  # 江南大道 is no misspelling of 江南街道
         cost = _FORM_COST[form] + 0.05
         if form is Form.FUZZY and (len(piece) == 3 or len(entry.pattern) == 3):
             if piece[-1] != entry.pattern[-1]:

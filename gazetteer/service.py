@@ -110,10 +110,10 @@ class GazetteerService:
                     names_changed |= sources.pop(name, None) is not None
                     continue
                 access = published.definition.access
-                accuracy = (
-                    published.accuracy_m
-                    or published.definition.required_accuracy_m
-                    or _DEFAULT_ACCURACY_M
+                # the datum steps' accuracy alone (0 m for exact ones) says nothing of the survey
+                accuracy = max(
+                    published.accuracy_m or 0.0,
+                    published.definition.required_accuracy_m or _DEFAULT_ACCURACY_M,
                 )
                 if known is not None and known.revision == published.revision:
                     if (known.access, known.accuracy_m) != (access, accuracy):

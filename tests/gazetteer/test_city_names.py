@@ -111,6 +111,15 @@ def test_what_is_elsewhere_or_nowhere_is_not_placed_here(text: str) -> None:
     assert answer.reasons
 
 
+def test_a_road_that_begins_like_a_place_is_not_that_place() -> None:
+    for text in ("江南大道8号", "水口高速", "大埔公路3号"):
+        assert ask(text).candidates == (), text
+
+
+def test_a_hospital_of_the_city_is_not_a_city() -> None:
+    assert not any(reason.rule == "outside" for reason in ask("学艺路市人民医院对面").reasons)
+
+
 def test_a_town_of_another_county_is_never_a_sure_answer() -> None:
     answer = ask("大埔县大坪镇")
     assert answer.ambiguous
