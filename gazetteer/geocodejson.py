@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gazetteer.answers import Answer, Candidate, Component, Reason
 from gazetteer.index import GazetteerIndex
 from gazetteer.levels import GEOCODEJSON_TYPE, Kind, Level
-from gazetteer.match import Answer, Candidate, Component, Reason
 from gazetteer.reverse import Found, Surroundings
 from gazetteer.suggest import Suggestion
 

@@ -13,9 +13,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from gazetteer.answers import AddressRows, Answer, Hints, Wanted
 from gazetteer.index import GazetteerIndex
 from gazetteer.levels import Kind
-from gazetteer.match import AddressRows, Answer, Hints, Wanted, resolve, wanted
+from gazetteer.match import resolve, wanted
 from gazetteer.parse import Parse, parse
 from gazetteer.records import Place
 from gazetteer.store import (

@@ -14,9 +14,9 @@ from typing import Any
 import shapely
 from psycopg import AsyncConnection, sql
 
+from gazetteer.answers import AddressRows, Wanted
 from gazetteer.levels import CODE_LENGTH, Kind
 from gazetteer.locate import distance_m
-from gazetteer.match import AddressRows, Wanted
 from gazetteer.names import official_name
 from gazetteer.numbers import house_number
 from gazetteer.records import AddressPoint, Place

@@ -9,13 +9,13 @@ import orjson
 from starlette.responses import Response
 
 from etl.datum import DatumError, UnknownCoordsys, locate
+from gazetteer.answers import Hints
 from gazetteer.geocodejson import (
     collection,
     division_chain,
     suggestion_feature,
     surroundings_features,
 )
-from gazetteer.match import Hints
 from gazetteer.normalise import MAX_QUERY_LENGTH
 from gazetteer.reverse import surroundings
 from gazetteer.suggest import suggest, suggest_numbers
@@ -64,8 +64,7 @@ _EXPLAIN = Parameter(
     Title("是否给出评分依据", "Whether to give the explanation of scores"),
 )
 _RESPONSES: Mapping[int, tuple[str, Mapping[str, Any]]] = {
-    200: ("GeocodeJSON", {MEDIA_TYPE: {"type": "object"}}),
-    400: ("参数有误 Bad parameter", {"application/problem+json": {"type": "object"}}),
+    200: ("GeocodeJSON", {MEDIA_TYPE: {"schema": {"type": "object"}}}),
 }
 _BATCH_ITEM = {
     "oneOf": [
@@ -73,7 +72,10 @@ _BATCH_ITEM = {
         {
             "type": "object",
             "required": ["q"],
-            "properties": {"q": {"type": "string"}, "id": {"type": ["string", "integer"]}},
+            "properties": {
+                "q": {"type": "string"},
+                "id": {"oneOf": [{"type": "string"}, {"type": "integer"}]},
+            },
         },
     ]
 }

@@ -8,8 +8,8 @@ from typing import Any
 
 from etl.datum import Coordsys, DatumRegistry, PositionError
 from etl.datum.notation import format_readout, parse_position
+from gazetteer.answers import Hints
 from gazetteer.geocodejson import answer_document, collection, coordinate_feature
-from gazetteer.match import Hints
 from gazetteer.service import GazetteerService
 from gazetteer.store import Connection
 from layers.access import Principal

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gazetteer.answers import AddressRows, Answer, Hints
 from gazetteer.index import GazetteerIndex
 from gazetteer.levels import Kind, Level, Status
-from gazetteer.match import AddressRows, Answer, Hints, resolve
+from gazetteer.match import resolve
 from gazetteer.normalise import key_of
 from gazetteer.parse import parse
 from gazetteer.records import Place
