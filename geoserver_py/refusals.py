@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from etl.datum.errors import DatumError
+from etl.delivery import DeliveryError
+from etl.ledger import DeliveryBusy
 from geoserver_py.errors import WorkFailed
 from layers.definition import DefinitionError
 from layers.keys import KeyNameTaken
@@ -20,5 +22,7 @@ REFUSALS = (
     WriteError,
     KeyNameTaken,
     DatumError,
+    DeliveryError,
+    DeliveryBusy,
 )
 """Printed as one line, exit code 1; anything else is a defect of ours and keeps its traceback."""

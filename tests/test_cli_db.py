@@ -34,7 +34,7 @@ def run(data: Path, *words: str, **variables: str) -> subprocess.CompletedProces
 
 @pytest.fixture(scope="module")
 def data() -> Iterator[Path]:
-    root = Path(tempfile.mkdtemp(prefix="gspy-cli-"))
+    root = Path(tempfile.mkdtemp(prefix=f"gspy-test-{os.getpid()}-"))
     root.chmod(0o755)
     assert run(root, "db", "up").returncode == 0
     assert run(root, "db", "migrate").returncode == 0

@@ -27,7 +27,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes acc
 @pytest.fixture(scope="module")
 def paths() -> Iterator[ClusterPaths]:
     """One cluster that the tests of this module crash and start again."""
-    root = Path(tempfile.mkdtemp(prefix="gspy-crash-"))
+    root = Path(tempfile.mkdtemp(prefix=f"gspy-test-{os.getpid()}-"))
     root.chmod(0o755)
     yield ClusterPaths(root)
     cluster.remove(ClusterPaths(root))

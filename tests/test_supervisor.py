@@ -40,7 +40,7 @@ except WorkFailed as failure:
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    root = Path(tempfile.mkdtemp(prefix="gspy-demo-"))
+    root = Path(tempfile.mkdtemp(prefix=f"gspy-test-{os.getpid()}-"))
     root.chmod(0o755)
     yield root
     cluster.remove(ClusterPaths(root))
