@@ -314,9 +314,8 @@ OPERATIONS = (
         responses={
             200: (
                 "GeocodeJSON 数组 An array of GeocodeJSON",
-                {"application/json": {"type": "array", "items": {"type": "object"}}},
+                {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}},
             ),
-            400: _RESPONSES[400],
         },
     ),
     Operation(

@@ -96,7 +96,7 @@ class Operation:
     ``dynamic_parameters`` names further query parameters by path arguments (one per field of a
     collection); /openapi then lists a concrete path for every collection that the caller sees.
     ``free_parameters`` are foreign keys accepted and ignored (drop-in interfaces only).
-    ``responses`` maps status codes to (description, {media type: schema}).
+    ``responses`` maps status codes to (description, {media type: OpenAPI Media Type Object}).
     """
 
     method: str
@@ -110,7 +110,9 @@ class Operation:
     free_parameters: frozenset[str] = frozenset()
     request_body: Mapping[str, Any] | None = None
     responses: Mapping[int, tuple[str, Mapping[str, Any]]] = field(
-        default_factory=lambda: {200: ("成功 Success", {"application/json": {"type": "object"}})}
+        default_factory=lambda: {
+            200: ("成功 Success", {"application/json": {"schema": {"type": "object"}}})
+        }
     )
 
     def arguments_of(
