@@ -15,7 +15,8 @@ from geoserver_py.real_deliveries.step import load_real
 from geoserver_py.refusals import REFUSALS
 from geoserver_py.settings import Settings
 from layers.access import AccessClass
-from layers.definition import load_definitions
+from layers.catalogue import load_catalogue
+from layers.definition import load_definitions, standing
 from layers.keys import add_key, hash_key, revoke_key
 from layers.migrate import current, upgrade
 from layers.schema import apply
@@ -56,9 +57,11 @@ def migrate(settings: Settings, _say: Say) -> str:
 
 def apply_layers(settings: Settings, _say: Say) -> str:
     """Make the layers' tables what their definitions say."""
-    definitions = load_definitions()
+    known = load_definitions()
     with psycopg.connect(settings.dsn()) as connection:
-        done = apply(connection, definitions.values())
+        applied = known.keys() if settings.real_data else load_catalogue(connection).layers.keys()
+        definitions = standing(known, applied)
+        done = apply(connection, definitions)
     return f"{len(definitions)} layers, {len(done)} statements"
 
 

@@ -7,7 +7,7 @@ one (foreign sets with a frame of their own do).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -107,6 +107,7 @@ class LayerDefinition:
     ``frame`` names the city profile whose extent the coordinates must lie in.
     ``required_accuracy_m`` blocks loads whose datum steps are less accurate.
     ``checks`` are rule names with their parameters, run by ``etl``.
+    ``optional`` layers get a table only when asked for (sample sets that a city does not have).
     ``minimum_zoom``/``maximum_zoom`` bound the layer in tiles (Web Mercator zooms).
     """
 
@@ -130,6 +131,7 @@ class LayerDefinition:
     required_accuracy_m: float | None = None
     checks: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     standard: str | None = None
+    optional: bool = False
     source: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -190,9 +192,17 @@ def _inherit(name: str, raw: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[s
     return {**raw[parent][1], **own}
 
 
+def standing(
+    definitions: Mapping[str, LayerDefinition], applied: Collection[str] = ()
+) -> tuple[LayerDefinition, ...]:
+    """The definitions that `layers apply` keeps: all but optional ones that nobody applied yet."""
+    return tuple(d for d in definitions.values() if not d.optional or d.name in applied)
+
+
 _LAYER_KEYS = {
     "name", "title", "theme", "bureau", "fields", "geometry", "has_z", "access", "description",
     "id", "time_field", "label_field", "zoom", "frame", "required_accuracy_m", "checks", "standard",
+    "optional",
 }  # fmt: skip
 _FIELD_KEYS = {
     "name", "type", "title", "required", "domain", "alias", "tile_zoom", "unit", "max_length",
@@ -232,6 +242,7 @@ def parse_definition(document: Mapping[str, Any], *, origin: str = "definition")
             required_accuracy_m=document.get("required_accuracy_m"),
             checks=tuple((str(rule), dict(args or {})) for rule, args in _rules(document)),
             standard=document.get("standard"),
+            optional=bool(document.get("optional", False)),
             source=dict(document),
         )
     except KeyError as missing:

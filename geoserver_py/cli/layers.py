@@ -15,7 +15,7 @@ from geoserver_py.errors import WorkFailed
 from geoserver_py.settings import load_settings
 from layers.access import SYSTEM
 from layers.catalogue import PublishedLayer, UnknownLayer, load_catalogue
-from layers.definition import LayerDefinition, load_definitions
+from layers.definition import LayerDefinition, load_definitions, standing
 from layers.schema import apply
 
 app = typer.Typer(help="图层 / layers", no_args_is_help=True)
@@ -55,22 +55,31 @@ def apply_definitions(
             dir_okay=False,
         ),
     ] = None,
+    optional: Annotated[
+        bool, typer.Option("--optional", help="含可选图层 / with the optional sample layers too")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="只显示 / print the statements, change nothing")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """按定义建表 / make tables, indexes and history follow the definitions."""
-    definitions = load_definitions(files or None)
+    known = load_definitions(files or None)
     with psycopg.connect(load_settings().dsn()) as connection:
-        steps = apply(connection, definitions.values(), dry_run=dry_run)
+        chosen = known.keys() if files or optional else load_catalogue(connection).layers.keys()
+        definitions = standing(known, chosen)
+        steps = apply(connection, definitions, dry_run=dry_run)
         statements = [{"layer": s.layer, "statement": s.text(connection)} for s in steps]
     if dry_run and not as_json:
         for step in statements:
             say(f"{step['statement']};")
     verb = "would run" if dry_run else "ran"
     emit(
-        {"layers": sorted(definitions), "dry_run": dry_run, "statements": statements},
+        {
+            "layers": sorted(d.name for d in definitions),
+            "dry_run": dry_run,
+            "statements": statements,
+        },
         as_json=as_json,
         line=f"{len(definitions)} layers, {verb} {len(statements)} statements",
     )

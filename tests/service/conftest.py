@@ -24,7 +24,7 @@ from etl.delivery import load_delivery
 from etl.run import run_delivery
 from geoserver_py.sample_city import build_sample_city
 from layers.access import AccessClass
-from layers.definition import load_definitions
+from layers.definition import load_definitions, standing
 from layers.keys import add_key
 from layers.schema import apply
 from tests.conftest import MakeDatabase
@@ -56,7 +56,7 @@ def load_city(dsn: str, folder: Path) -> None:
     """Build the sample city's deliveries and load each through the ETL."""
     build_sample_city(folder, SEED, SCALE)
     with psycopg.connect(dsn) as connection:
-        apply(connection, load_definitions().values())
+        apply(connection, standing(load_definitions()))
     for path in sorted(folder.glob("*/delivery.yaml")):
         for report in run_delivery(load_delivery(path), dsn):
             assert report.good, report.sentence()

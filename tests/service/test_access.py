@@ -18,7 +18,7 @@ from tests.service.conftest import City
 HIDDEN = {
     name: definition
     for name, definition in load_definitions().items()
-    if definition.access is not AccessClass.PUBLIC
+    if definition.access is not AccessClass.PUBLIC and not definition.optional
 }
 _EXAMPLES = {
     "tileMatrixSetId": ["WebMercatorQuad", "CGCS2000Quad"],

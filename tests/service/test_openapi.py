@@ -48,7 +48,7 @@ def test_document_grows_with_the_key(client: httpx.Client, city: City) -> None:
     assert "/collections/pipeline_line/items" in keyed
 
 
-def _problem_on_refusal(ctx: Any, response: Any, case: Any) -> None:  # noqa: ARG001
+def _problem_on_refusal(ctx: Any, response: Any, case: Any) -> None:
     if response.status_code >= 400:
         problem = response.json()
         assert problem["status"] == response.status_code
