@@ -16,7 +16,7 @@ from pyproj.exceptions import CRSError
 
 from etl.datum import DatumError, DatumRegistry
 from etl.detect import Detection, Reference, detect
-from etl.readers import LayerInfo, ReadOptions, Source, SourceInfo, open_source
+from etl.readers import LayerInfo, ReadOptions, Source, SourceInfo, Workbook, open_source
 from etl.readers.columns import all_columns, numbers
 from etl.readers.model import Bounds, RowProblem
 from layers.city import CityProfile
@@ -139,7 +139,8 @@ def inspect_file(
 ) -> Inspection:
     """Inspect all layers (or the one named in `options`); ReadError when it cannot be read."""
     steps, stated = registry or DatumRegistry(), options or ReadOptions()
-    source = open_source(path, stated)
+    workbooks: dict[Path, Workbook] = {}
+    source = open_source(path, stated, workbooks=workbooks)
     info = source.info
     names: Sequence[str | None] = [layer.name for layer in info.layers]
     if stated.layer is not None or len(info.layers) == 1:
@@ -149,7 +150,7 @@ def inspect_file(
         chosen = ReadOptions(
             encoding=stated.encoding, layer=name, x=stated.x, y=stated.y, z=stated.z
         )
-        one = source if name is None else open_source(path, chosen)
+        one = source if name is None else open_source(path, chosen, workbooks=workbooks)
         layers.append(_inspect_layer(one, profile, steps, reference))
     return Inspection(info, tuple(layers))
 

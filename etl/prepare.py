@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import psycopg
@@ -21,7 +22,7 @@ from etl.detect import Detection, Reference, detect
 from etl.inspect import declared_name
 from etl.ledger import Rejection
 from etl.places import ShapeArray
-from etl.readers import Batch, ReadOptions, Source, open_source
+from etl.readers import Batch, ReadOptions, Source, Workbook, open_source
 from etl.report import FileReport, RowReport, Tally
 from etl.report.model import SAMPLE_PLACES, SAMPLE_ROWS
 from layers.city import CityProfile
@@ -56,6 +57,7 @@ class Context:
     log: psycopg.Connection
     work: psycopg.Connection
     progress: Progress
+    workbooks: dict[Path, Workbook] = field(default_factory=dict)
 
 
 @dataclass
@@ -124,7 +126,7 @@ def _file(
     )
     at = len(work.files)
     work.files.append(FileReport(file=file.label, coordsys=load.coordsys))
-    source = open_source(file.path, options)
+    source = open_source(file.path, options, workbooks=context.workbooks)
     info, layer = source.info, source.layer
     work.files[at] = replace(
         work.files[at],

@@ -24,6 +24,7 @@ from etl.readers.model import (
 )
 from etl.readers.ogr import open_ogr
 from etl.readers.table import open_table
+from etl.readers.workbook import Workbook, open_workbook
 
 __all__ = [
     "Batch",
@@ -34,6 +35,7 @@ __all__ = [
     "RowProblem",
     "Source",
     "SourceInfo",
+    "Workbook",
     "open_source",
     "read",
 ]
@@ -42,20 +44,34 @@ _OPENERS: dict[str, Callable[[Path, ReadOptions], Source]] = {
     ".csv": open_table,
     ".txt": open_table,
     ".tsv": open_table,
-    ".xlsx": open_excel,
-    ".xls": open_excel,
     ".graphml": open_graphml,
     ".gml": open_citygml,
     ".citygml": open_citygml,
 }
 
 
-def open_source(path: Path | str, options: ReadOptions | None = None) -> Source:
-    """Open a file by what it is; ReadError (zh first) when it cannot be read."""
+_WORKBOOKS = (".xlsx", ".xls")
+
+
+def open_source(
+    path: Path | str,
+    options: ReadOptions | None = None,
+    *,
+    workbooks: dict[Path, Workbook] | None = None,
+) -> Source:
+    """Open a file by what it is; ReadError (zh first) when it cannot be read.
+
+    `workbooks` keeps opened workbooks by path for the caller who reads several of their sheets.
+    """
     where = Path(path)
     if not where.exists():
         raise ReadError(where, "文件不存在。", "the file does not exist.")
     stated = options or ReadOptions()
+    if where.suffix.lower() in _WORKBOOKS:
+        opened = {} if workbooks is None else workbooks
+        if where not in opened:
+            opened[where] = open_workbook(where)
+        return open_excel(where, stated, opened[where])
     return _OPENERS.get(where.suffix.lower(), open_ogr)(where, stated)
 
 

@@ -7,21 +7,15 @@ number under a zero-padding format such as `000` is shown as Excel shows it.
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import openpyxl
 import pyarrow as pa
-import xlrd
-from openpyxl.utils.exceptions import InvalidFileException
 
 from etl.readers.columns import CoordinateColumns, points
 from etl.readers.model import (
@@ -34,14 +28,11 @@ from etl.readers.model import (
     choose_layer,
 )
 from etl.readers.table import coordinate_columns, unique_titles
+from etl.readers.workbook import Row, Workbook
 
-_HEAD_ROWS = 12
 _FOOTER = re.compile(
     r"\s*(制表|制图|检查|审核|复核|校对|填表|填报|测量|探测|绘图|编制|日期|合计|小计|说明|备注\s*[:：])"
 )
-_ZEROS = re.compile(r"0{2,}")
-
-Row = tuple[int, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +44,6 @@ class Sheet:
     first: int
     columns: CoordinateColumns | None
     notes: tuple[str, ...]
-
-
-def _text(value: Any, number_format: str = "") -> str:
-    """A cell as the person who typed it sees it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, int | float):
-        if float(value).is_integer() and abs(value) < 1e15:
-            whole = str(int(value))
-            padded = _ZEROS.fullmatch(number_format)
-            return whole.zfill(len(number_format)) if padded else whole
-        return repr(float(value))
-    if isinstance(value, dt.datetime) and value.time() == dt.time():
-        return value.date().isoformat()
-    if isinstance(value, dt.date | dt.time):
-        return value.isoformat()
-    return str(value).strip()
 
 
 def _numeric(text: str) -> bool:
@@ -128,82 +100,32 @@ def _join(top: list[str], low: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class ExcelSource:
-    """A workbook, .xlsx streamed by openpyxl or .xls by xlrd."""
+    """The tables of a workbook."""
 
     path: Path
     options: ReadOptions
-
-    def _sheet_rows(self) -> Iterator[tuple[str, Iterator[Row]]]:
-        """(sheet, rows of text) pairs; rows are (1-based number, cells)."""
-        if self.path.suffix.lower() == ".xls":
-            yield from self._xls()
-            return
-        try:
-            book = openpyxl.load_workbook(self.path, read_only=True, data_only=True)
-        except (InvalidFileException, zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
-            raise self._unreadable(error) from error
-        try:
-            for sheet in book.worksheets:
-                yield (
-                    sheet.title,
-                    (
-                        (n, [_text(c.value, c.number_format or "") for c in row])
-                        for n, row in enumerate(sheet.iter_rows(), start=1)
-                    ),
-                )
-        finally:
-            book.close()
-
-    def _xls(self) -> Iterator[tuple[str, Iterator[Row]]]:
-        try:
-            book = xlrd.open_workbook(str(self.path), formatting_info=True)
-        except (xlrd.XLRDError, AssertionError, IndexError, OSError) as error:
-            raise self._unreadable(error) from error
-        for sheet in book.sheets():
-            yield sheet.name, self._xls_rows(book, sheet)
-
-    def _xls_rows(self, book: Any, sheet: Any) -> Iterator[Row]:
-        for number in range(sheet.nrows):
-            cells = []
-            for cell in sheet.row(number):
-                shape = book.format_map.get(book.xf_list[cell.xf_index].format_key)
-                layout = shape.format_str if shape is not None else ""
-                value = cell.value
-                if cell.ctype == xlrd.XL_CELL_DATE:
-                    value = xlrd.xldate_as_datetime(cell.value, book.datemode)
-                elif cell.ctype in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK, xlrd.XL_CELL_ERROR):
-                    value = None
-                elif cell.ctype == xlrd.XL_CELL_BOOLEAN:
-                    value = bool(cell.value)
-                cells.append(_text(value, layout))
-            yield number + 1, cells
-
-    def _unreadable(self, error: Exception) -> ReadError:
-        return ReadError(
-            self.path,
-            "无法作为 Excel 读取，文件损坏、加密或不是 Excel。",
-            f"cannot be read as Excel: damaged, encrypted or something else ({error}).",
-        )
+    book: Workbook
 
     @cached_property
     def sheets(self) -> tuple[Sheet, ...]:
         """Sheets that hold a table."""
-        found = []
-        for name, rows in self._sheet_rows():
-            header = _find_header(list(itertools.islice(rows, _HEAD_ROWS)))
-            if header is None:
-                continue
-            raw = header[0]
-            while raw and not raw[-1]:
-                raw = raw[:-1]
-            titles = unique_titles(raw)
-            chosen = self.options.layer in (None, name)
-            stated = self.options if chosen else ReadOptions()
-            columns, notes = coordinate_columns(self.path, titles, stated)
-            found.append(Sheet(name, titles, header[1], columns, notes))
+        found = tuple(s for s in map(self._sheet, self.book.names) if s is not None)
         if not found:
             raise ReadError(self.path, "没有找到带标题行的表。", "no sheet has a header row.")
-        return tuple(found)
+        return found
+
+    def _sheet(self, name: str) -> Sheet | None:
+        """A sheet with its header; None without a table."""
+        header = _find_header(self.book.head(name))
+        if header is None:
+            return None
+        raw = header[0]
+        while raw and not raw[-1]:
+            raw = raw[:-1]
+        titles = unique_titles(raw)
+        stated = self.options if self.options.layer in (None, name) else ReadOptions()
+        columns, notes = coordinate_columns(self.path, titles, stated)
+        return Sheet(name, titles, header[1], columns, notes)
 
     @cached_property
     def info(self) -> SourceInfo:
@@ -219,9 +141,13 @@ class ExcelSource:
             )
             for sheet in self.sheets
         )
-        driver = "XLS" if self.path.suffix.lower() == ".xls" else "XLSX"
-        notes = tuple(f"{sheet.name}: {note}" for sheet in self.sheets for note in sheet.notes)
-        return SourceInfo(self.path, driver, layers, None, None, notes)
+        notes = tuple(
+            f"{sheet.name}: {note}"
+            for sheet in self.sheets
+            if self.options.layer in (None, sheet.name)
+            for note in sheet.notes
+        )
+        return SourceInfo(self.path, self.book.driver, layers, None, None, notes)
 
     @property
     def layer(self) -> LayerInfo:
@@ -232,13 +158,9 @@ class ExcelSource:
         """Stream the records of the sheet; blank rows and footers are no records."""
         name = self.layer.name
         sheet = next(s for s in self.sheets if s.name == name)
-        for found, rows in self._sheet_rows():
-            if found != name:
-                continue
-            records = self._records(rows, sheet)
-            while chunk := list(itertools.islice(records, self.options.batch_rows)):
-                yield self._batch(chunk, sheet)
-            return
+        records = self._records(self.book.rows(name), sheet)
+        while chunk := list(itertools.islice(records, self.options.batch_rows)):
+            yield self._batch(chunk, sheet)
 
     def _records(self, rows: Iterator[Row], sheet: Sheet) -> Iterator[Row]:
         width = len(sheet.titles)
@@ -261,8 +183,8 @@ class ExcelSource:
         return Batch(rows, shapes, table, problems)
 
 
-def open_excel(path: Path, options: ReadOptions) -> ExcelSource:
-    """Open a workbook and find the tables in it; ReadError when it is none."""
-    source = ExcelSource(path, options)
+def open_excel(path: Path, options: ReadOptions, book: Workbook) -> ExcelSource:
+    """Find the tables of an opened workbook; ReadError when it holds none."""
+    source = ExcelSource(path, options, book)
     _ = source.info
     return source

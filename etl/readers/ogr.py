@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ class OgrSource:
     check: shapefile.ShapefileCheck | None = None
     text: str | None = None
     """Encoding of a text DXF; $DWGCODEPAGE says CP936 or CP1252 over GB18030 and UTF-8 alike."""
+    metas: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def _encoding(self) -> str | None:
@@ -116,6 +117,9 @@ class OgrSource:
         )
 
     def _meta(self, name: str) -> dict[str, Any]:
+        """What GDAL says of a layer, asked once: on an OSM file each question costs an open."""
+        if name in self.metas:
+            return self.metas[name]
         try:
             with _without_measure_warnings():
                 found: dict[str, Any] = pyogrio.read_info(
@@ -123,6 +127,7 @@ class OgrSource:
                 )
         except (DataSourceError, DataLayerError) as error:
             raise self._unreadable(error) from error
+        self.metas[name] = found
         return found
 
     def _layer(self, name: str, meta: dict[str, Any]) -> LayerInfo:

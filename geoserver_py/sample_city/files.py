@@ -137,7 +137,9 @@ def _settle_zip(path: Path) -> None:
                 # openpyxl stamps the moment of saving over what it was told; the prefix of the
                 # element is whatever some library registered for Dublin Core in this process
                 content = _MODIFIED.sub(rb"\g<1>2026-11-22T00:00:00Z", content)
-            archive.writestr(zipfile.ZipInfo(name, STAMP.timetuple()[:6]), content)
+            stamped = zipfile.ZipInfo(name, STAMP.timetuple()[:6])
+            # a ZipInfo of one's own is stored, whatever the archive says
+            archive.writestr(stamped, content, zipfile.ZIP_DEFLATED)
 
 
 def write_yaml(path: Path, document: dict[str, Any], heading: str) -> None:
