@@ -107,6 +107,8 @@ class LayerDefinition:
     ``frame`` names the city profile whose extent the coordinates must lie in.
     ``required_accuracy_m`` blocks loads whose datum steps are less accurate.
     ``checks`` are rule names with their parameters, run by ``etl``.
+    ``number_indexes`` are pairs (field, numbered): an index on the field and on the main number of
+    the other (12 in 自编12号之三), by which house numbers are found and put in order.
     ``optional`` layers get a table only when asked for (sample sets that a city does not have).
     ``minimum_zoom``/``maximum_zoom`` bound the layer in tiles (Web Mercator zooms).
     """
@@ -132,6 +134,7 @@ class LayerDefinition:
     checks: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     standard: str | None = None
     optional: bool = False
+    number_indexes: tuple[tuple[str, str], ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -202,7 +205,7 @@ def standing(
 _LAYER_KEYS = {
     "name", "title", "theme", "bureau", "fields", "geometry", "has_z", "access", "description",
     "id", "time_field", "label_field", "zoom", "frame", "required_accuracy_m", "checks", "standard",
-    "optional",
+    "optional", "number_indexes",
 }  # fmt: skip
 _FIELD_KEYS = {
     "name", "type", "title", "required", "domain", "alias", "tile_zoom", "unit", "max_length",
@@ -243,6 +246,7 @@ def parse_definition(document: Mapping[str, Any], *, origin: str = "definition")
             checks=tuple((str(rule), dict(args or {})) for rule, args in _rules(document)),
             standard=document.get("standard"),
             optional=bool(document.get("optional", False)),
+            number_indexes=tuple((str(a), str(b)) for a, b in document.get("number_indexes", ())),
             source=dict(document),
         )
     except KeyError as missing:
@@ -252,7 +256,8 @@ def parse_definition(document: Mapping[str, Any], *, origin: str = "definition")
     names = [f.name for f in fields]
     if len(set(names)) != len(names):
         raise DefinitionError(f"{origin}: 字段重名 (two fields share a name)")
-    for reference in (definition.time_field, definition.label_field):
+    numbered = [name for pair in definition.number_indexes for name in pair]
+    for reference in (definition.time_field, definition.label_field, *numbered):
         if reference is not None and reference not in definition.field_by_name:
             raise DefinitionError(f"{origin}: 没有字段 no field named {reference}")
     return definition

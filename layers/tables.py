@@ -120,6 +120,7 @@ def secondary_indexes(definition: LayerDefinition) -> tuple[Index, ...]:
         for field in definition.fields
         if field.indexed or field.name == definition.time_field
     ]
+    found += [_number_index(definition.name, *pair) for pair in definition.number_indexes]
     return tuple(found)
 
 
@@ -144,6 +145,21 @@ def _index(
             table=sql.Identifier(schema, layer),
             method=sql.SQL("gist") if method == "gist" else sql.SQL("btree"),
             column=sql.Identifier(column),
+        ),
+    )
+
+
+def _number_index(layer: str, field: str, numbered: str) -> Index:
+    """Index on a field and the main number of another, e.g. all plates of a road in order."""
+    name = index_name(layer, f"{field}_{numbered}")
+    return Index(
+        name,
+        field,
+        sql.SQL("CREATE INDEX {} ON {} ({}, (gazetteer.main_number({})))").format(
+            sql.Identifier(name),
+            sql.Identifier("layer", layer),
+            sql.Identifier(field),
+            sql.Identifier(numbered),
         ),
     )
 
