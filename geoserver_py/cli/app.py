@@ -6,36 +6,38 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import ClassVar
 
-import psycopg
 import typer
 
 from geoserver_py import __version__
-from geoserver_py.cli import datum, db, demo, etl, gazetteer, keys, layers, serve, tiles, up
+from geoserver_py.cli.lazy import LazyGroup
 from geoserver_py.cli.output import say
-from geoserver_py.refusals import REFUSALS
+
+
+class _Root(LazyGroup):
+    sources: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "db": ("geoserver_py.cli.db:app", "数据库 / the database"),
+        "layers": ("geoserver_py.cli.layers:app", "图层 / layers"),
+        "keys": ("geoserver_py.cli.keys:app", "API 密钥 / API keys"),
+        "etl": ("geoserver_py.cli.etl:app", "交付与装载 / deliveries in"),
+        "datum": ("geoserver_py.cli.datum:app", "基准与坐标转换 / datum steps"),
+        "gazetteer": ("geoserver_py.cli.gazetteer:app", "地名地址 / the address engine"),
+        "tiles": ("geoserver_py.cli.tiles:app", "矢量瓦片 / vector tiles"),
+        "demo": ("geoserver_py.cli.demo:app", "示范城市 / the synthetic sample city"),
+        "serve": ("geoserver_py.cli.serve:serve", "启动服务 / serve the map until stopped"),
+    }
+
 
 app = typer.Typer(
     name="geoserver-py",
+    cls=_Root,
     help="一张图 / one map of a city: CGCS2000 ETL, PostGIS store, OGC API, tiles, addresses",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.add_typer(db.app, name="db")
-app.add_typer(layers.app, name="layers")
-app.add_typer(keys.app, name="keys")
-app.add_typer(etl.app, name="etl")
-app.add_typer(datum.app, name="datum")
-app.add_typer(gazetteer.app, name="gazetteer")
-app.add_typer(tiles.app, name="tiles")
-app.command("serve")(serve.serve)
-
-_demo = typer.Typer(help="示范城市 / the synthetic sample city", no_args_is_help=True)
-_demo.command("up")(up.up)
-_demo.command("prepare")(up.prepare)
-_demo.command("build")(demo.build)
-app.add_typer(_demo, name="demo")
 
 
 def _version(wanted: bool) -> None:
@@ -53,13 +55,28 @@ def _root(
     """一张图 / one map."""
 
 
+def _refusals() -> tuple[type[Exception], ...]:
+    """What is said in one line; imported only when something went wrong."""
+    from geoserver_py.refusals import REFUSALS
+
+    return REFUSALS
+
+
+def _outages() -> type[Exception]:
+    from psycopg import OperationalError
+
+    return OperationalError
+
+
 def main() -> None:
     """Run the command line; the entry point `geoserver-py`."""
     try:
         app()
-    except REFUSALS as failure:
+    except SystemExit:  # the ordinary end; the next clauses import much to look at it
+        raise
+    except _refusals() as failure:
         _fail(str(failure))
-    except psycopg.OperationalError as failure:
+    except _outages() as failure:
         _fail(f"database: {' '.join(str(failure).split())}")
 
 

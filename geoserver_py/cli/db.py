@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import psycopg
 import typer
 
 from geoserver_py import cluster
-from geoserver_py.backup import Advance, BackupResult, backup, program, restore
 from geoserver_py.cli.output import JsonOption, emit, progress, say
 from geoserver_py.cluster_server import SUPERUSER
 from geoserver_py.errors import WorkFailed
 from geoserver_py.settings import Settings, load_settings
-from layers.migrate import current, upgrade
+
+if TYPE_CHECKING:
+    from geoserver_py.backup import Advance, BackupResult
 
 app = typer.Typer(help="数据库 / the database", no_args_is_help=True)
 
@@ -73,6 +74,8 @@ def show(as_json: JsonOption = False) -> None:
 @app.command()
 def migrate(as_json: JsonOption = False) -> None:
     """升级结构 / bring the catalogue's tables to this version; changes nothing when they are."""
+    from layers.migrate import current, upgrade  # Alembic: 0.2 s that `db status` need not wait
+
     dsn = load_settings().dsn()
     before = current(dsn)
     upgrade(dsn)
@@ -98,6 +101,8 @@ def save(
     as_json: JsonOption = False,
 ) -> None:
     """备份 / write the whole database to one file."""
+    from geoserver_py.backup import backup, program
+
     settings = load_settings()
     with progress(quiet=as_json) as shown:
         task = shown.add_task("backup", total=None)
@@ -119,6 +124,9 @@ def load(
     as_json: JsonOption = False,
 ) -> None:
     """恢复 / load a backup into the empty database, or with --replace in place of it."""
+    from geoserver_py.backup import program, restore
+    from layers.migrate import upgrade
+
     settings = load_settings()
     with progress(quiet=as_json) as shown:
         task = shown.add_task("restore", total=None)
@@ -139,6 +147,8 @@ def load(
 
 def _replace(settings: Settings, file: Path, pg_restore: str, advance: Advance) -> BackupResult:
     """Restore beside the database in use and swap the two, so that a bad file costs nothing."""
+    from geoserver_py.backup import restore
+
     info = cluster.status(settings.cluster)
     if info is None:
         raise WorkFailed("the private PostgreSQL does not run: `geoserver-py db up` starts it")

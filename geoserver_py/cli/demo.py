@@ -1,4 +1,4 @@
-"""`geoserver-py demo build`: writes what the bureaus of the synthetic sample city deliver."""
+"""`geoserver-py demo`: the sample city, synthetic, from its files to the running service."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from typing import Annotated
 
 import typer
 
+from geoserver_py.cli import up
 from geoserver_py.cli.output import JsonOption, emit
-from geoserver_py.sample_city import build_sample_city
+
+app = typer.Typer(help="示范城市 / the synthetic sample city", no_args_is_help=True)
+app.command("up")(up.up)
+app.command("prepare")(up.prepare)
 
 
+@app.command()
 def build(
     out: Annotated[Path, typer.Option("--out", help="目标文件夹 / folder to write to")],
     seed: Annotated[int, typer.Option(min=0, help="随机种子 / seed")] = 20261122,
@@ -19,6 +24,8 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """生成示范城市的交付 / write the deliveries of the synthetic sample city."""
+    from geoserver_py.sample_city import build_sample_city  # pandas and GDAL, for this one only
+
     began = time.monotonic()
     summary = build_sample_city(out, seed, scale)
     report = {
