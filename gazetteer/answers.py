@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gazetteer.levels import Kind, Level, Status
 from gazetteer.normalise import Normalised
@@ -68,53 +68,36 @@ class Answer:
     reasons: tuple[Reason, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Keys of the address rows that a parse needs: road names, estate names, village codes."""
+class Asked(NamedTuple):
+    """Key of the address rows of one number: what bears it, where, and the main number.
 
-    roads: frozenset[str] = frozenset()
-    estates: frozenset[str] = frozenset()
-    villages: frozenset[str] = frozenset()
+    ``name`` is a road, an estate, or a village code; ``county`` is its 6-digit code, '' for any.
+    """
 
-    def __or__(self, other: Wanted) -> Wanted:
-        return Wanted(
-            self.roads | other.roads, self.estates | other.estates, self.villages | other.villages
-        )
-
-    def __bool__(self) -> bool:
-        return bool(self.roads or self.estates or self.villages)
+    kind: Kind
+    name: str
+    county: str
+    main: int
 
 
 class AddressRows:
-    """Address rows by what they were wanted for; built once for all queries that share them."""
+    """Address rows by the key they were asked for, so that queries sharing a look-up stay apart."""
 
-    def __init__(self, rows: Iterable[AddressPoint]) -> None:
-        self._by_road: dict[str, list[AddressPoint]] = defaultdict(list)
-        self._by_estate: dict[str, list[AddressPoint]] = defaultdict(list)
-        self._by_village: dict[str, list[AddressPoint]] = defaultdict(list)
-        seen: set[int] = set()
-        for row in rows:
-            if row.fid in seen:
-                continue
-            seen.add(row.fid)
-            if row.road:
-                self._by_road[row.road].append(row)
-            else:
-                self._by_village[row.code].append(row)
-            if row.estate:
-                self._by_estate[row.estate].append(row)
+    def __init__(self, rows: Mapping[Asked, Sequence[AddressPoint]] | None = None) -> None:
+        self._rows = rows or {}
 
-    def of(self, edge: Edge) -> Iterator[tuple[str, AddressPoint]]:
-        """Rows of a road, an estate or a village, each with the name that bears the number."""
-        if edge.kind is Kind.VILLAGE:
-            for place in edge.places:
-                for row in self._by_village.get(place.code, ()):
-                    yield place.name, row
-            return
-        rows = self._by_road if edge.kind is Kind.ROAD else self._by_estate
-        for name in dict.fromkeys(place.name for place in edge.places):
-            for row in rows.get(name, ()):
+    def of(self, edge: Edge, main: int) -> Iterator[tuple[str, AddressPoint]]:
+        """Rows of a number of a road, estate or village, each with the name that bears it."""
+        for asked, name in keys_of(edge, main).items():
+            for row in self._rows.get(asked, ()):
                 yield name, row
+
+
+def keys_of(edge: Edge, main: int) -> dict[Asked, str]:
+    """The keys under which an edge's number may be on record, and the name for each."""
+    if edge.kind is Kind.VILLAGE:
+        return {Asked(edge.kind, p.code, p.code[:6], main): p.name for p in edge.places}
+    return {Asked(edge.kind, p.name, p.code[:6], main): p.name for p in edge.places}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,18 @@ from dataclasses import dataclass, replace
 from gazetteer.answers import (
     AddressRows,
     Answer,
+    Asked,
     Candidate,
     Component,
     Hints,
     Reason,
-    Wanted,
+    keys_of,
 )
 from gazetteer.index import Form, GazetteerIndex
 from gazetteer.levels import DIVISION_LEVEL, Kind, Level, Status
 from gazetteer.locate import How, Located, distance_m, locate
 from gazetteer.normalise import Normalised, is_han
-from gazetteer.numbers import building_number
+from gazetteer.numbers import building_number, main_number
 from gazetteer.parse import DISPLACING, Edge, Parse, Reading
 from gazetteer.records import AddressPoint, Place, compatible, contains
 
@@ -38,22 +39,17 @@ DISPLACED_M = 300.0
 """Added to the error where the text says beside or opposite the place found."""
 
 
-def wanted(parse: Parse) -> Wanted:
-    """The address rows needed to judge this parse."""
-    roads: set[str] = set()
-    estates: set[str] = set()
-    villages: set[str] = set()
+def wanted(parse: Parse) -> frozenset[Asked]:
+    """The keys of the address rows needed to judge this parse."""
+    keys: set[Asked] = set()
     for reading in parse.readings:
-        if reading.edge(Kind.NUMBER) is None and reading.edge(Kind.BUILDING) is None:
-            continue
+        number, building = reading.edge(Kind.NUMBER), reading.edge(Kind.BUILDING)
         for edge in reading.edges:
-            if edge.kind is Kind.ROAD:
-                roads.update(place.name for place in edge.places)
-            elif edge.kind is Kind.ESTATE:
-                estates.update(place.name for place in edge.places)
-            elif edge.kind is Kind.VILLAGE:
-                villages.update(edge.codes)
-    return Wanted(frozenset(roads), frozenset(estates), frozenset(villages))
+            if edge.kind is Kind.ESTATE and building is not None:
+                keys.update(keys_of(edge, main_number(building.value)))
+            elif edge.kind in (Kind.ROAD, Kind.VILLAGE) and number and number.number:
+                keys.update(keys_of(edge, number.number.main))
+    return frozenset(keys)
 
 
 def resolve(index: GazetteerIndex, parse: Parse, rows: AddressRows, hints: Hints) -> Answer:
@@ -194,7 +190,7 @@ def _numbered(draft: _Draft, edge: Edge, number: Edge, rows: AddressRows) -> lis
         return []
     codes = draft.reading.codes or frozenset({""})
     groups: dict[tuple[str, str], list[AddressPoint]] = defaultdict(list)
-    for name, row in rows.of(edge):
+    for name, row in rows.of(edge, plate.main):
         if any(compatible(code, row.code) for code in codes):
             groups[name, row.code[:6] if edge.kind is Kind.ROAD else row.code].append(row)
     located = [
@@ -217,7 +213,7 @@ def _built(draft: _Draft, estate: Edge, building: Edge, rows: AddressRows) -> li
             building,
             Located(row.lon, row.lat, draft.index.address_accuracy_m, How.EXACT, row),
         )
-        for name, row in rows.of(estate)
+        for name, row in rows.of(estate, main_number(building.value))
         if row.building
         and not row.unit
         and building_number(row.building) == building.value

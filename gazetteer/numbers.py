@@ -24,6 +24,7 @@ _NUMBER = re.compile(
     rf"(?:(?:之|-)(?P<sub>{_N})(?:号)?|附(?P<attached>{_N})号?|第(?P<room>{_N})间"
     rf"|(?P<tail>[a-z])(?![a-z0-9]))?"
 )
+_DIGITS = re.compile("[0-9]{1,9}")
 _BARE = re.compile(r"(?P<main>[0-9]{1,5})(?:-(?P<dash>[0-9]{1,4}))?$")
 _PARTS = (
     (Kind.GROUP, re.compile(rf"第?({_N})(?:村民小组|小组|组|队)")),
@@ -99,6 +100,15 @@ def building_number(text: str) -> str:
     for suffix in ("号楼", "#楼", "栋", "幢", "座"):
         key = key.removesuffix(suffix)
     return _plain(key)
+
+
+def main_number(text: str) -> int:
+    """The number in a house or building number (D1 is 1), 0 where there is none.
+
+    The same as the database's ``gazetteer.main_number``, by which rows are indexed.
+    """
+    found = _DIGITS.search(text)
+    return 0 if found is None else int(found[0])
 
 
 def _plain(value: str) -> str:

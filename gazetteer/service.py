@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gazetteer.answers import AddressRows, Answer, Hints, Wanted
+from gazetteer.answers import AddressRows, Answer, Asked, Hints
 from gazetteer.index import GazetteerIndex
 from gazetteer.levels import Kind
 from gazetteer.match import resolve, wanted
@@ -166,7 +166,7 @@ class GazetteerService:
         for start in range(0, len(texts), _TOGETHER):
             some = texts[start : start + _TOGETHER]
             parses, keys = await _aside(len(some), _read_all, index, some)
-            rows = await fetch_addresses(connection, keys if with_numbers else Wanted())
+            rows = await fetch_addresses(connection, keys if with_numbers else ())
             answers += await _aside(len(some), _judge_all, index, parses, rows, known)
         return answers
 
@@ -226,9 +226,9 @@ async def _aside(weight: int, work: Callable[..., T], *arguments: object) -> T:
     return await asyncio.to_thread(work, *arguments)
 
 
-def _read_all(index: GazetteerIndex, texts: Sequence[str]) -> tuple[list[Parse], Wanted]:
+def _read_all(index: GazetteerIndex, texts: Sequence[str]) -> tuple[list[Parse], set[Asked]]:
     parses = [parse(index, text) for text in texts]
-    keys = Wanted()
+    keys: set[Asked] = set()
     for parsed in parses:
         keys |= wanted(parsed)
     return parses, keys

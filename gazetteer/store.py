@@ -14,7 +14,7 @@ from typing import Any
 import shapely
 from psycopg import AsyncConnection, sql
 
-from gazetteer.answers import AddressRows, Wanted
+from gazetteer.answers import AddressRows, Asked
 from gazetteer.levels import CODE_LENGTH, Kind
 from gazetteer.locate import distance_m
 from gazetteer.names import official_name
@@ -140,26 +140,65 @@ async def read_address_names(
     return places
 
 
-async def fetch_addresses(connection: Connection, wanted: Wanted) -> AddressRows:
-    """The address rows of the roads, estates and villages that queries name."""
-    if not wanted:
-        return AddressRows(())
+_COLUMNS = sql.SQL(
+    "fid, id, full_address, coalesce(village_code, ''), coalesce(county, ''), coalesce(town, ''),"
+    " coalesce(village, ''), coalesce(road, ''), coalesce(number, ''), coalesce(estate, ''),"
+    " coalesce(building, ''), coalesce(unit, ''), ST_X(geom), ST_Y(geom)"
+)
+_BY_NUMBER = {
+    Kind.ROAD: ("address_road", "road"),
+    Kind.VILLAGE: ("address_village", "village_code"),
+    Kind.ESTATE: ("address_estate", None),
+}
+
+
+async def fetch_addresses(connection: Connection, wanted: Iterable[Asked]) -> AddressRows:
+    """The address rows of all keys; where a number is not on record, its neighbours.
+
+    One statement for each kind of key, and one more for the neighbours, however many the keys.
+    """
+    found: dict[Asked, list[AddressPoint]] = {}
+    asked = sorted(set(wanted))
+    for kind, (name, bearer) in _BY_NUMBER.items():
+        keys = [key for key in asked if key.kind is kind]
+        if not keys:
+            continue
+        await _fetch(connection, _plates_sql(name, None), keys, found)
+        missing = [key for key in keys if key not in found]
+        if missing and bearer is not None:
+            await _fetch(connection, _plates_sql("address_around", bearer), missing, found)
+    return AddressRows(found)
+
+
+async def _fetch(
+    connection: Connection,
+    query: sql.Composed,
+    keys: Sequence[Asked],
+    found: dict[Asked, list[AddressPoint]],
+) -> None:
     cursor = await connection.execute(
-        statement("address_rows"),
+        query,
         {
-            "roads": sorted(wanted.roads),
-            "estates": sorted(wanted.estates),
-            "villages": sorted(wanted.villages),
+            "names": [key.name for key in keys],
+            "counties": [key.county for key in keys],
+            "mains": [key.main for key in keys],
         },
     )
-    return AddressRows(
-        AddressPoint(
-            fid, identity, full, code, county, town, village, road,
-            house_number(number) if number else None, number, estate, building, unit, lon, lat,
-        )
-        for fid, identity, full, code, county, town, village, road, number, estate, building, unit,
-        lon, lat in await cursor.fetchall()
-    )  # fmt: skip
+    for ordinal, *row in await cursor.fetchall():
+        found.setdefault(keys[ordinal - 1], []).append(_address(row))
+
+
+def _address(row: Sequence[Any]) -> AddressPoint:
+    number = row[8]
+    return AddressPoint(*row[:8], house_number(number) if number else None, *row[8:])
+
+
+@cache
+def _plates_sql(name: str, bearer: str | None) -> sql.Composed:
+    template = sql.SQL((resources.files("gazetteer") / "sql" / f"{name}.sql").read_text("utf-8"))
+    if bearer is None:
+        return template.format(columns=_COLUMNS)
+    return template.format(columns=_COLUMNS, bearer=sql.Identifier(bearer))
 
 
 def known_road_names(places: Iterable[Place]) -> set[tuple[str, str]]:

@@ -12,7 +12,7 @@ from gazetteer.index import Entry, Form, GazetteerIndex
 from gazetteer.levels import DIVISION_LEVEL, Kind, Level
 from gazetteer.locate import distance_m
 from gazetteer.normalise import is_han, normalise
-from gazetteer.numbers import parts
+from gazetteer.numbers import main_number, parts
 from gazetteer.records import Place, compatible, contains
 from gazetteer.store import Connection, statement
 
@@ -21,6 +21,10 @@ _RANK = {
     Kind.VILLAGE: 5, Kind.POI: 6,
 }  # fmt: skip
 _FORM_RANK = {Form.FULL: 0, Form.SHORT: 0, Form.CLASS: 2, Form.PINYIN: 1, Form.INITIALS: 1}
+_LONGER = 4
+"""Numbers of up to three digits more than those typed are suggested."""
+_MOST = 99_999
+"""House numbers have five digits at most."""
 _LEVEL = {**DIVISION_LEVEL, Kind.ROAD: Level.ROAD, Kind.ESTATE: Level.ESTATE, Kind.POI: Level.POI}
 
 
@@ -99,11 +103,19 @@ async def _plates(
     accuracy_m: float,
 ) -> list[Suggestion]:
     found: list[Suggestion] = []
+    typed = min(main_number(digits), _MOST)
     narrow = min(scope) if len(scope) == 1 else ""
     for road in sorted({place.name for place in roads}):
         cursor = await connection.execute(
             statement("suggest_numbers"),
-            {"road": road, "prefix": digits, "code": narrow, "count": limit},
+            {
+                "road": road,
+                "prefix": digits,
+                "code": narrow,
+                "count": limit,
+                "lows": [typed * 10**k for k in range(_LONGER)],
+                "highs": [(typed + 1) * 10**k - 1 for k in range(_LONGER)],
+            },
         )
         found += [
             Suggestion(

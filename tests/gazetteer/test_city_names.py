@@ -25,7 +25,7 @@ INDEX = names_index(REGISTER, (ROAD,))
 
 
 def ask(text: str, index: GazetteerIndex = INDEX, limit: int = 20) -> Answer:
-    return resolve(index, parse(index, text), AddressRows(()), Hints(limit=limit))
+    return resolve(index, parse(index, text), AddressRows(), Hints(limit=limit))
 
 
 def codes(answer: Answer) -> list[str]:
