@@ -76,10 +76,12 @@ def city(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFactory) 
     environment = {**os.environ, "GEOSERVER_PY_DATABASE_URL": dsn}
     command = [sys.executable, "-m", "geoserver_py.cli", "serve", "--port", str(port)]
     with subprocess.Popen(command, env=environment) as process:
-        url = f"http://127.0.0.1:{port}"
-        _wait_until_ready(url, process)
-        yield City(url, dsn, folder, government, restricted, process)
-        process.terminate()
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_ready(url, process)
+            yield City(url, dsn, folder, government, restricted, process)
+        finally:
+            process.terminate()
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
