@@ -26,7 +26,13 @@ function say(text) {
 }
 
 async function loadDocuments() {
-  const [style, catalogue] = await Promise.all([get(STYLE), get("collections", { lang: "zh-CN" })]);
+  const lang = "zh-CN";
+  const [style, catalogue, landing] = await Promise.all([
+    get(STYLE),
+    get("collections", { lang }),
+    get("", { lang }),
+  ]);
+  byId("city").textContent = landing.title;
   const drawn = byCollection(style);
   for (const collection of catalogue.collections) {
     const layers = drawn.get(collection.id) ?? [];
@@ -64,7 +70,6 @@ async function start() {
   const marker = new maplibregl.Marker({ color: "#c8462f" });
   const listed = () => listLayers(byId("layers"), collections, style, map, shown);
   byId("synthetic").hidden = !collections.some((one) => one.synthetic);
-  byId("city").textContent = style.metadata?.["geoserver_py:city"] ?? "一张图";
   map.once("load", listed);
 
   map.on("click", async (event) => {
