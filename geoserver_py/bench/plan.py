@@ -1,0 +1,35 @@
+"""What one run of the benchmark does: sizes, times, places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SEED = 20261122
+BUILDINGS = 200_000
+COMPONENTS = 300_000
+"""Fewer rows than these would flatter everybody: tables must not fit into a CPU's cache."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run; `seconds` of load by `repeats` after `warm` seconds that count for nothing."""
+
+    folder: Path
+    scale: float = 10.0
+    seconds: int = 10
+    warm: int = 2
+    repeats: int = 3
+    clients: tuple[int, ...] = (1, 8)
+    urls: int = 500
+    parts: tuple[str, ...] = ("etl", "items", "tiles", "extra")
+
+    @property
+    def raw(self) -> Path:
+        """Folder of the tools' own outputs."""
+        return self.folder / "raw"
+
+    @property
+    def sql(self) -> Path:
+        """Folder of the statements and pgbench scripts."""
+        return self.folder / "sql"

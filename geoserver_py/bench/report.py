@@ -1,0 +1,118 @@
+"""The figures as Markdown: ratios with their goals, rates, loads, downloads."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import median
+
+from geoserver_py.bench.loading import Loaded
+from geoserver_py.bench.run import Outcome
+from geoserver_py.bench.stats import Measured, Ratio
+
+LOAD_GOAL = 0.6
+MEMORY_GOAL_MB = 200
+
+
+def machine() -> dict[str, str]:
+    """Return what the figures were measured on."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "processor": model,
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory:.0f} GiB",
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load at the end": " ".join(f"{value:.1f}" for value in os.getloadavg()),
+    }
+
+
+def table(outcome: Outcome) -> str:
+    """Return the whole report as Markdown."""
+    parts = [_goals(outcome), _rates(outcome.medians())]
+    if outcome.streamed:
+        s = outcome.streamed
+        parts.append(
+            f"{s.features} features streamed in {s.seconds:.1f} s ({s.megabytes:.0f} MB):"
+            f" the server took {s.peak_mb:.0f} MiB at most, {s.idle_mb:.0f} before"
+            f" (goal: under {MEMORY_GOAL_MB})."
+        )
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _goals(outcome: Outcome) -> str:
+    rows: list[tuple[str, ...]] = [_ratio_row(one) for one in outcome.ratios()]
+    rows += load_rows(outcome.loads)
+    return markdown(("case", "against", "clients", "ratio", "goal", "reached"), rows)
+
+
+def _ratio_row(one: Ratio) -> tuple[str, ...]:
+    return (one.case, one.other, str(one.clients), *verdict(one.value, one.goal))
+
+
+def verdict(value: float, goal: float | None) -> tuple[str, str, str]:
+    """Return ratio, goal and whether it is reached, as shown; the goal may be absent."""
+    if goal is None:
+        return f"{value:.2f}", "", ""
+    return f"{value:.2f}", f"{goal:g}", "yes" if value >= goal else "no"
+
+
+def load_rows(loads: Sequence[Loaded]) -> list[tuple[str, ...]]:
+    """Return the rows of the ETL: its median rate to that of ogr2ogr, by ogr2ogr's source."""
+    mine = [one.rate for one in loads if one.loader == "geoserver_py"]
+    rows: list[tuple[str, ...]] = []
+    for source in dict.fromkeys(one.source for one in loads if one.loader == "ogr2ogr"):
+        theirs = [o.rate for o in loads if o.loader == "ogr2ogr" and o.source == source]
+        value = median(a / b for a, b in zip(mine, theirs, strict=True))
+        case = f"first load, {median(mine):.0f} rows/s"
+        rows.append((case, f"ogr2ogr, {source}", "1", *verdict(value, LOAD_GOAL)))
+    return rows
+
+
+def _rates(found: Sequence[Measured]) -> str:
+    rows = []
+    for one in found:
+        cpu = one.cpu or {}
+        milliseconds = {
+            name: 1000 * spent / (one.rate * one.seconds) if one.rate else 0.0
+            for name, spent in cpu.items()
+        }
+        rows.append(
+            (
+                one.case,
+                one.target,
+                str(one.clients),
+                f"{one.rate:.1f}",
+                f"{one.p50:.1f}",
+                f"{one.p95:.1f}",
+                f"{one.p99:.1f}",
+                f"{one.answer_bytes / 1000:.1f}" if one.answer_bytes else "",
+                *(
+                    f"{milliseconds[name]:.2f}" if name in milliseconds else ""
+                    for name in ("postgres", "server", "client")
+                ),
+                str(one.errors or ""),
+            )
+        )
+    heading = ("case", "target", "clients", "req/s", "p50 ms", "p95 ms", "p99 ms", "KB",
+               "CPU ms postgres", "server", "client", "errors")  # fmt: skip
+    return markdown(heading, rows)
+
+
+def markdown(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; "" without rows."""
+    lines = [" | ".join(row) for row in rows]
+    if not lines:
+        return ""
+    rule = " | ".join("---" for _ in heading)
+    return "\n".join(f"| {line} |" for line in (" | ".join(heading), rule, *lines))
