@@ -31,6 +31,7 @@ if [ -z "$postgis" ] && [ -z "${DATABASE_URL:-}${GEOSERVER_PY_DATABASE_URL:-}" ]
 fi
 need postgresql-client pg_dump
 need gdal-bin ogr2ogr
+need mdbtools mdb-export
 if command -v python3 >/dev/null 2>&1 &&
     ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     echo "setup: $(python3 --version) is too old: Python 3.11 or newer must be the first python3" \

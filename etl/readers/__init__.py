@@ -9,9 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from etl.readers import cass, landtxt, refused, survey
+from etl.readers.access import open_access
+from etl.readers.archive import open_archive
 from etl.readers.citygml import open_citygml
+from etl.readers.encoding import SAMPLE_BYTES
 from etl.readers.excel import open_excel
+from etl.readers.geoparquet import open_parquet
 from etl.readers.graphml import open_graphml
+from etl.readers.inp import open_inp
+from etl.readers.kml import open_kml
 from etl.readers.model import (
     Batch,
     FieldInfo,
@@ -40,13 +47,47 @@ __all__ = [
     "read",
 ]
 
+
+def _text(path: Path, options: ReadOptions) -> Source:
+    """A .txt: 国土报盘 plots, a headerless point file, or a table with a header."""
+    with path.open("rb") as stream:
+        head = stream.read(SAMPLE_BYTES)
+    # the section names are the same bytes in GBK and GB18030; UTF-8 differs
+    if any(landtxt.is_land_text(head.decode(name, "replace")) for name in ("utf-8", "gb18030")):
+        return landtxt.open_land_text(path, options)
+    return survey.recognise(path, options) or open_table(path, options)
+
+
+def _dxf(path: Path, options: ReadOptions) -> Source:
+    """CASS drawings by ezdxf, which knows XDATA; all others streamed by GDAL at any size."""
+    opener = cass.open_cass if cass.is_cass(path) else open_ogr
+    return opener(path, options)
+
+
+def _zip(path: Path, options: ReadOptions) -> Source:
+    """A zipped delivery; a zipped FileGDB (.gdb.zip) is read in place by GDAL."""
+    if path.name.lower().endswith(".gdb.zip"):
+        return open_ogr(path, options)
+    return open_archive(path, options, open_source)
+
+
 _OPENERS: dict[str, Callable[[Path, ReadOptions], Source]] = {
     ".csv": open_table,
-    ".txt": open_table,
+    ".txt": _text,
     ".tsv": open_table,
+    ".dat": survey.open_dat,
+    ".mdb": open_access,
+    ".accdb": open_access,
     ".graphml": open_graphml,
     ".gml": open_citygml,
     ".citygml": open_citygml,
+    ".kml": open_kml,
+    ".kmz": open_kml,
+    ".dxf": _dxf,
+    ".inp": open_inp,
+    ".parquet": open_parquet,
+    ".geoparquet": open_parquet,
+    ".zip": _zip,
 }
 
 
@@ -66,6 +107,7 @@ def open_source(
     where = Path(path)
     if not where.exists():
         raise ReadError(where, "文件不存在。", "the file does not exist.")
+    refused.refuse(where)
     stated = options or ReadOptions()
     if where.suffix.lower() in _WORKBOOKS:
         opened = {} if workbooks is None else workbooks
