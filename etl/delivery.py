@@ -35,6 +35,8 @@ class FileSource:
     encoding: str | None = None
     layer: str | None = None
     sheet: str | None = None
+    points: str | None = None
+    """Sheet or layer of the same file that holds the points of a `from_points` geometry."""
     written: str | None = None
     """The path as the delivery writes it."""
 
@@ -63,6 +65,33 @@ class PositionColumns:
     def names(self) -> tuple[str, ...]:
         """The columns that are given."""
         return tuple(name for name in (self.x, self.y, self.z) if name is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class FromPoints:
+    """Lines joined from a point table of the same file by point number.
+
+    `id` is the column of point numbers in the point table; `start`, `end` (numbers) and
+    `start_z`, `end_z` (elevations; None: those of the points) are columns of the line table.
+    """
+
+    id: str
+    start: str
+    end: str
+    start_z: str | None = None
+    end_z: str | None = None
+    sheet: str | None = None
+    """The point table of files that name none of their own."""
+
+    @property
+    def ends(self) -> tuple[tuple[str, str | None], tuple[str, str | None]]:
+        """(number column, elevation column) of both ends."""
+        return (self.start, self.start_z), (self.end, self.end_z)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of the line table that are used."""
+        return tuple(name for pair in self.ends for name in pair if name is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +131,8 @@ class Load:
     where: Mapping[str, tuple[str | None, ...]]
     answers: Mapping[str, str]
     accept_accuracy: Waiver | None
+    from_points: FromPoints | None = None
+    """Set: `columns` name the position in the point table, not in the file of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +153,10 @@ class Delivery:
 _DELIVERY_KEYS = ("delivery", "bureau", "city", "synthetic", "datum_parameters", "loads")
 _LOAD_KEYS = (
     "layer", "files", "coordsys", "columns", "mode", "id", "fields", "where", "answers",
-    "accept_accuracy",
+    "accept_accuracy", "geometry",
 )  # fmt: skip
-_FILE_KEYS = ("path", "encoding", "layer", "sheet")
+_FILE_KEYS = ("path", "encoding", "layer", "sheet", "points")
+_JOIN_KEYS = ("sheet", "id", "start", "end", "z")
 _EXPRESSION_KEYS = ("column", "value", "template", "map", "unit")
 _COLUMN_PAIRS = (("x", "y", False), ("lon", "lat", False), ("east", "north", True))
 
@@ -231,9 +263,19 @@ def _load(entry: Any, at: _At, path: Path) -> Load:
     if not isinstance(fields, Mapping):
         raise at.error("fields", "须为字段到列的键值表 (must map fields to columns)")
     identity = load.get("id")
+    join = _from_points(load.get("geometry"), at)
+    sources = tuple(_file(f, at.inside(f"files[{n}]"), path) for n, f in enumerate(files))
+    for n, source in enumerate(sources):
+        if source.points is not None and join is None:
+            raise at.error(f"files[{n}].points", "只用于 (only with) geometry: {from_points: …}")
+        if join is not None and source.points is None and join.sheet is None:
+            raise at.error(
+                f"files[{n}]",
+                "点表未写明：points: 工作表 (name the point table, points: SHEET)",
+            )
     return Load(
         layer=at.text(load["layer"], "layer"),
-        files=tuple(_file(f, at.inside(f"files[{n}]"), path) for n, f in enumerate(files)),
+        files=sources,
         coordsys=at.optional(load.get("coordsys"), "coordsys"),
         columns=_columns(load.get("columns"), at),
         mode=mode,
@@ -242,6 +284,7 @@ def _load(entry: Any, at: _At, path: Path) -> Load:
         where=_where(load.get("where"), at),
         answers={str(k): at.text(v, f"answers.{k}") for k, v in answers.items()},
         accept_accuracy=_waiver(load.get("accept_accuracy"), at),
+        from_points=join,
     )
 
 
@@ -254,6 +297,7 @@ def _file(entry: Any, at: _At, path: Path) -> FileSource:
         encoding=at.optional(file.get("encoding"), "encoding"),
         layer=at.optional(file.get("layer"), "layer"),
         sheet=at.optional(file.get("sheet"), "sheet"),
+        points=at.optional(file.get("points"), "points"),
         written=at.text(file["path"], "path"),
     )
 
@@ -274,6 +318,27 @@ def _columns(value: Any, at: _At) -> PositionColumns | None:
         "columns",
         "经纬度写 {lon: 列, lat: 列}，平面坐标写 {north: 列, east: 列} "
         "(degrees: lon and lat; plane grids: north and east)",
+    )
+
+
+def _from_points(value: Any, at: _At) -> FromPoints | None:
+    if value is None:
+        return None
+    outer = at.inside("geometry")
+    inner = outer.inside("from_points")
+    document = outer.mapping(value, ("from_points",), required=("from_points",))["from_points"]
+    join = inner.mapping(document, _JOIN_KEYS, required=("id", "start", "end"))
+    z = join.get("z")
+    heights: Mapping[str, Any] = {}
+    if z is not None:
+        heights = inner.inside("z").mapping(z, ("start", "end"), required=("start", "end"))
+    return FromPoints(
+        id=inner.text(join["id"], "id"),
+        start=inner.text(join["start"], "start"),
+        end=inner.text(join["end"], "end"),
+        start_z=inner.optional(heights.get("start"), "z.start"),
+        end_z=inner.optional(heights.get("end"), "z.end"),
+        sheet=inner.optional(join.get("sheet"), "sheet"),
     )
 
 

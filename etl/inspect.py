@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pyproj.exceptions import CRSError
 
 from etl.datum import DatumError, DatumRegistry
 from etl.detect import Detection, Reference, detect
-from etl.readers import LayerInfo, ReadOptions, Source, SourceInfo, Workbook, open_source
+from etl.readers import LayerInfo, ReadOptions, Source, SourceInfo, open_source
 from etl.readers.columns import all_columns, numbers
 from etl.readers.model import Bounds, RowProblem
 from layers.city import CityProfile
@@ -138,19 +138,17 @@ def inspect_file(
     options: ReadOptions | None = None,
 ) -> Inspection:
     """Inspect all layers (or the one named in `options`); ReadError when it cannot be read."""
-    steps, stated = registry or DatumRegistry(), options or ReadOptions()
-    workbooks: dict[Path, Workbook] = {}
-    source = open_source(path, stated, workbooks=workbooks)
+    steps = registry or DatumRegistry()
+    stated = replace(options or ReadOptions(), workbooks={})
+    source = open_source(path, stated)
     info = source.info
     names: Sequence[str | None] = [layer.name for layer in info.layers]
     if stated.layer is not None or len(info.layers) == 1:
         names = [stated.layer]
     layers = []
     for name in names:
-        chosen = ReadOptions(
-            encoding=stated.encoding, layer=name, x=stated.x, y=stated.y, z=stated.z
-        )
-        one = source if name is None else open_source(path, chosen, workbooks=workbooks)
+        chosen = replace(stated, layer=name)
+        one = source if name is None else open_source(path, chosen)
         layers.append(_inspect_layer(one, profile, steps, reference))
     return Inspection(info, tuple(layers))
 

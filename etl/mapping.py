@@ -78,7 +78,9 @@ def plan(definition: LayerDefinition, load: Load, columns: Sequence[str], label:
     used = {*_sources(identity), *load.where}
     for expression in fields.values():
         used.update(_sources(expression))
-    if load.columns is not None:
+    if load.from_points is not None:
+        used.update(load.from_points.names)
+    elif load.columns is not None:
         used.update(load.columns.names)
     known = {*columns, ROW, FILE}
     if missing := sorted(used - known):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -22,9 +23,10 @@ from etl.detect import Detection, Reference, detect
 from etl.inspect import declared_name
 from etl.ledger import Rejection
 from etl.places import ShapeArray
-from etl.readers import Batch, ReadOptions, Source, Workbook, open_source
+from etl.readers import Batch, ReadOptions, Source, open_source
 from etl.report import FileReport, RowReport, Tally
 from etl.report.model import SAMPLE_PLACES, SAMPLE_ROWS
+from etl.segments import SegmentSource
 from layers.city import CityProfile
 from layers.codes import CodeList
 from layers.definition import LayerDefinition
@@ -57,7 +59,7 @@ class Context:
     log: psycopg.Connection
     work: psycopg.Connection
     progress: Progress
-    workbooks: dict[Path, Workbook] = field(default_factory=dict)
+    workbooks: dict[Path, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -115,18 +117,9 @@ def prepare(context: Context, work: LayerWork, staging: Staging) -> None:
 def _file(
     context: Context, work: LayerWork, load: Load, file: FileSource, staging: Staging
 ) -> None:
-    named = load.columns
-    options = ReadOptions(
-        encoding=file.encoding,
-        layer=file.layer or file.sheet,
-        x=None if named is None else named.x,
-        y=None if named is None else named.y,
-        z=None if named is None else named.z,
-        batch_rows=BATCH_ROWS,
-    )
     at = len(work.files)
     work.files.append(FileReport(file=file.label, coordsys=load.coordsys))
-    source = open_source(file.path, options, workbooks=context.workbooks)
+    source = _open(context, load, file)
     info, layer = source.info, source.layer
     work.files[at] = replace(
         work.files[at],
@@ -165,6 +158,30 @@ def _file(
             context.progress(work.definition.name, work.files[at].rows, layer.feature_count)
         if sent is not None:
             sent.result()
+
+
+def _open(context: Context, load: Load, file: FileSource) -> Source:
+    """The rows of a file with their geometry; positions may stand in a point table beside them."""
+    named, join = load.columns, load.from_points
+    plain = ReadOptions(
+        encoding=file.encoding,
+        layer=file.layer or file.sheet,
+        batch_rows=BATCH_ROWS,
+        workbooks=context.workbooks,
+    )
+    placed = replace(
+        plain,
+        x=None if named is None else named.x,
+        y=None if named is None else named.y,
+        z=None if named is None else named.z,
+    )
+    if join is None:
+        return open_source(file.path, placed)
+    return SegmentSource(
+        open_source(file.path, plain),
+        open_source(file.path, replace(placed, layer=file.points or join.sheet)),
+        join,
+    )
 
 
 def _chain(context: Context, load: Load, file: FileSource, declared_crs: str | None) -> DatumChain:

@@ -28,7 +28,7 @@ from etl.readers.model import (
     choose_layer,
 )
 from etl.readers.table import coordinate_columns, unique_titles
-from etl.readers.workbook import Row, Workbook
+from etl.readers.workbook import Row, Workbook, open_workbook
 
 _FOOTER = re.compile(
     r"\s*(制表|制图|检查|审核|复核|校对|填表|填报|测量|探测|绘图|编制|日期|合计|小计|说明|备注\s*[:：])"
@@ -183,8 +183,11 @@ class ExcelSource:
         return Batch(rows, shapes, table, problems)
 
 
-def open_excel(path: Path, options: ReadOptions, book: Workbook) -> ExcelSource:
-    """Find the tables of an opened workbook; ReadError when it holds none."""
-    source = ExcelSource(path, options, book)
+def open_excel(path: Path, options: ReadOptions) -> ExcelSource:
+    """Find the tables of a workbook; ReadError when it holds none or is none."""
+    opened = {} if options.workbooks is None else options.workbooks
+    if path not in opened:
+        opened[path] = open_workbook(path)
+    source = ExcelSource(path, options, opened[path])
     _ = source.info
     return source

@@ -38,6 +38,8 @@ class ReadOptions:
     y: str | None = None
     z: str | None = None
     batch_rows: int = 20_000
+    workbooks: dict[Path, Any] | None = field(default=None, compare=False, repr=False)
+    """Workbooks by path, kept open for the caller who reads several of their sheets."""
 
 
 @dataclass(frozen=True, slots=True)

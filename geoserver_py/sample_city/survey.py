@@ -1,4 +1,4 @@
-"""The pipeline survey: one workbook of point and line tables, and the lines as drawn."""
+"""The pipeline survey: one workbook of point and line tables, as survey firms deliver it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _TWO_DECIMALS = frozenset({"depth_m", "start_depth_m", "end_depth_m", "well_dept
 
 
 def pipeline_survey(city: SampleCity, folder: Path) -> None:
-    """Points as an Excel workbook (X = north), segments as a GeoPackage with heights."""
+    """One workbook: points with X = north, segments from point number to point number."""
     pipes = city.pipelines
     points = pipes.points.assign(
         north=pipes.east_north[:, 1], east=pipes.east_north[:, 0], elevation_m=pipes.elevation
@@ -49,17 +49,13 @@ def pipeline_survey(city: SampleCity, folder: Path) -> None:
     lines = pipes.lines
     sheets = [pipe.sheet for pipe in pipe_kinds() if (points["sheet"] == pipe.sheet).any()]
     files.write_workbook(folder / "管线成果表.xlsx", _sheets(sheets, points, lines))
-    drawn = lines[list(_LINE_TITLES)].rename(columns=_LINE_TITLES)
-    files.write_vector(
-        folder / "管线段.gpkg", "管线段", drawn, pipes.line_shapes(), "EPSG:4548",
-        geometry_type="LineString Z",
-    )  # fmt: skip
+    position = {"north": "X", "east": "Y", "z": "管点高程"}
     loads: list[dict[str, Any]] = [
         {
             "layer": "pipeline_point",
             "files": [{"path": "管线成果表.xlsx", "sheet": f"{sheet}POINT"} for sheet in sheets],
             "coordsys": "epsg:4548",
-            "columns": {"north": "X", "east": "Y", "z": "管点高程"},
+            "columns": position,
             "mode": "full",
             "id": {"template": "{管类}-{物探点号}"},
             "fields": {
@@ -76,8 +72,20 @@ def pipeline_survey(city: SampleCity, folder: Path) -> None:
         },
         {
             "layer": "pipeline_line",
-            "files": [{"path": "管线段.gpkg", "layer": "管线段"}],
+            "files": [
+                {"path": "管线成果表.xlsx", "sheet": f"{sheet}LINE", "points": f"{sheet}POINT"}
+                for sheet in sheets
+            ],
             "coordsys": "epsg:4548",
+            "columns": position,
+            "geometry": {
+                "from_points": {
+                    "id": "物探点号",
+                    "start": "起点点号",
+                    "end": "终点点号",
+                    "z": {"start": "起点高程", "end": "终点高程"},
+                }
+            },
             "mode": "full",
             "id": {"template": "{管类}-{起点点号}-{终点点号}"},
             "fields": {
