@@ -8,8 +8,10 @@ and splines become lines no further than 1 cm from the curve.
 
 from __future__ import annotations
 
+import itertools
+import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +22,7 @@ from ezdxf.entities.dxfgfx import DXFGraphic
 from ezdxf.entities.insert import Insert
 from ezdxf.filemanagement import readfile
 from ezdxf.lldxf.const import DXFError
-from ezdxf.path import make_path
+from ezdxf.math import Vec3
 
 from etl.readers.encoding import text_encoding
 from etl.readers.memory import MemoryLayer, MemorySource
@@ -30,6 +32,8 @@ SAGITTA_M = 0.01
 """Largest distance between a curve and its line, in drawing units (metres)."""
 
 MAX_BYTES = 1_000_000_000
+MAX_CHORDS = 10_000
+Vertex = tuple[float, float]
 APPLICATION = "SOUTH"
 
 NAMES = (
@@ -69,18 +73,72 @@ def _xdata(entity: DXFEntity) -> tuple[str | None, str | None]:
     return (texts[0] if texts else None), "|".join(values)
 
 
+def _bulge(start: Vertex, end: Vertex, bulge: float) -> list[Vertex]:
+    """Points after `start` up to `end` on the arc of a bulge (tangent of a quarter of its angle).
+
+    Computed on the circle itself: ezdxf's paths go through Bézier curves, 2.7 cm off at R = 100 m.
+    """
+    (x1, y1), (x2, y2) = start, end
+    chord = math.hypot(x2 - x1, y2 - y1)
+    if bulge == 0 or chord == 0:
+        return [end]
+    angle = 4 * math.atan(bulge)
+    radius = chord / 2 / abs(math.sin(angle / 2))
+    # from the middle of the chord to the centre, left of it for a positive bulge below a half turn
+    away = chord / 2 / math.tan(angle / 2)
+    cx = (x1 + x2) / 2 - away * (y2 - y1) / chord
+    cy = (y1 + y2) / 2 + away * (x2 - x1) / chord
+    step = 2 * math.acos(max(0.0, 1 - SAGITTA_M / radius))
+    count = min(MAX_CHORDS, max(1, math.ceil(abs(angle) / step))) if step else MAX_CHORDS
+    begin = math.atan2(y1 - cy, x1 - cx)
+    inner = [begin + angle * i / count for i in range(1, count)]
+    return [*((cx + radius * math.cos(t), cy + radius * math.sin(t)) for t in inner), end]
+
+
+def _polyline(points: list[tuple[float, float, float]], closed: bool) -> list[Vertex]:
+    """Vertices of (x, y, bulge) points, the first one again at the end where it is closed."""
+    out = [(x, y) for x, y, _ in points[:1]]
+    around = [*points, points[0]] if closed and points else points
+    for (x1, y1, bulge), (x2, y2, _) in itertools.pairwise(around):
+        out += _bulge((x1, y1), (x2, y2), bulge)
+    return out
+
+
+def _vertices(entity: Any) -> tuple[Iterable[Any], bool]:
+    """(vertices in world coordinates, whether they close) of a curve."""
+    kind = entity.dxftype()
+    if kind == "LWPOLYLINE":
+        flat = _polyline(list(entity.get_points("xyb")), entity.closed)
+        height = float(entity.dxf.elevation)
+        return entity.ocs().points_to_wcs(Vec3(x, y, height) for x, y in flat), entity.closed
+    if kind == "POLYLINE" and entity.is_2d_polyline:
+        rows = [(v.dxf.location.x, v.dxf.location.y, v.dxf.bulge) for v in entity.vertices]
+        height = float(entity.dxf.elevation.z)
+        flat = _polyline(rows, entity.is_closed)
+        return entity.ocs().points_to_wcs(Vec3(x, y, height) for x, y in flat), entity.is_closed
+    if kind == "POLYLINE" and entity.is_3d_polyline:
+        points = [v.dxf.location for v in entity.vertices]
+        return [*points, *(points[:1] if entity.is_closed else [])], entity.is_closed
+    if kind == "LINE":
+        return [entity.dxf.start, entity.dxf.end], False
+    if kind in ("ARC", "CIRCLE", "ELLIPSE", "SPLINE"):
+        points = list(entity.flattening(SAGITTA_M))
+        closed = kind == "CIRCLE" or (kind != "ARC" and len(points) > 3 and points[0].isclose(
+            points[-1]))  # fmt: skip
+        return points, closed
+    corners = entity.wcs_vertices(close=True)
+    return corners, True
+
+
 def _curve(entity: DXFGraphic) -> shapely.Geometry | None:
-    """Line or polygon of anything that has a path; Z where it is not flat at zero."""
-    path = make_path(entity)
-    table = np.array([(v.x, v.y, v.z) for v in path.flattening(SAGITTA_M)], dtype=float)
-    table = table.reshape(-1, 3)
+    """Line, or polygon where it closes; Z where it is not flat at zero; None below two points."""
+    vertices, closed = _vertices(entity)
+    table = np.array([(v.x, v.y, v.z) for v in vertices], dtype=float).reshape(-1, 3)
     if len(table) > 1:
         table = table[np.append(True, np.any(np.diff(table, axis=0) != 0, axis=1))]
     if len(table) < 2:
         return None
-    flat = not table[:, 2].any()
-    coordinates = table[:, :2] if flat else table
-    closed = path.is_closed and entity.dxftype() != "LINE"
+    coordinates = table if table[:, 2].any() else table[:, :2]
     if closed and len(np.unique(table[:, :2], axis=0)) >= 3:
         return shapely.Polygon(coordinates)
     return shapely.LineString(coordinates)
