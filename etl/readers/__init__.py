@@ -31,7 +31,7 @@ from etl.readers.model import (
 )
 from etl.readers.ogr import open_ogr
 from etl.readers.table import open_table
-from etl.readers.workbook import Workbook, open_workbook
+from etl.readers.workbook import Workbook
 
 __all__ = [
     "Batch",
@@ -42,7 +42,6 @@ __all__ = [
     "RowProblem",
     "Source",
     "SourceInfo",
-    "Workbook",
     "open_source",
     "read",
 ]
@@ -76,6 +75,8 @@ _OPENERS: dict[str, Callable[[Path, ReadOptions], Source]] = {
     ".txt": _text,
     ".tsv": open_table,
     ".dat": survey.open_dat,
+    ".xlsx": open_excel,
+    ".xls": open_excel,
     ".mdb": open_access,
     ".accdb": open_access,
     ".graphml": open_graphml,
@@ -91,30 +92,13 @@ _OPENERS: dict[str, Callable[[Path, ReadOptions], Source]] = {
 }
 
 
-_WORKBOOKS = (".xlsx", ".xls")
-
-
-def open_source(
-    path: Path | str,
-    options: ReadOptions | None = None,
-    *,
-    workbooks: dict[Path, Workbook] | None = None,
-) -> Source:
-    """Open a file by what it is; ReadError (zh first) when it cannot be read.
-
-    `workbooks` keeps opened workbooks by path for the caller who reads several of their sheets.
-    """
+def open_source(path: Path | str, options: ReadOptions | None = None) -> Source:
+    """Open a file by what it is; ReadError (zh first) when it cannot be read."""
     where = Path(path)
     if not where.exists():
         raise ReadError(where, "文件不存在。", "the file does not exist.")
     refused.refuse(where)
-    stated = options or ReadOptions()
-    if where.suffix.lower() in _WORKBOOKS:
-        opened = {} if workbooks is None else workbooks
-        if where not in opened:
-            opened[where] = open_workbook(where)
-        return open_excel(where, stated, opened[where])
-    return _OPENERS.get(where.suffix.lower(), open_ogr)(where, stated)
+    return _OPENERS.get(where.suffix.lower(), open_ogr)(where, options or ReadOptions())
 
 
 def read(path: Path | str, options: ReadOptions | None = None) -> Iterator[Batch]:
