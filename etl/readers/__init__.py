@@ -31,7 +31,6 @@ from etl.readers.model import (
 )
 from etl.readers.ogr import open_ogr
 from etl.readers.table import open_table
-from etl.readers.workbook import Workbook
 
 __all__ = [
     "Batch",
