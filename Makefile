@@ -3,6 +3,8 @@
 #   make demo [PORT=8000] [DATA=folder of real data sets]   serve the sample city; Ctrl-C stops all
 #   make test [TESTS=tests/test_cluster.py]                 lint, types, the test suite
 #   make bench                                              against bare SQL and stock peers
+#   make detection                                          datum detection on labelled deliveries
+#   make crash                                              runs of the ETL killed at 20 moments
 #   make clean                                              remove all that these made here
 
 SHELL := /bin/sh
@@ -17,7 +19,7 @@ ROOMS := geoserver_py layers etl tiles gazetteer
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: demo test lint bench setup browser format clean
+.PHONY: demo test lint bench detection crash setup browser format clean
 .DEFAULT_GOAL := demo
 
 demo: setup $(BIN)/.ready $(NODE)
@@ -37,6 +39,12 @@ lint: $(BIN)/.ready
 bench: $(BIN)/.ready $(NODE)
 	@.ci/setup.sh bench
 	@exec $(BIN)/python -m geoserver_py.bench
+
+detection: $(BIN)/.ready
+	@exec $(BIN)/python -m tests.detection
+
+crash: $(BIN)/.ready
+	@GEOSERVER_PY_TEST_KILLS=20 $(BIN)/pytest tests/etl/test_killed_runs.py
 
 format: $(BIN)/.ready
 	@$(BIN)/ruff check --fix .

@@ -1,37 +1,61 @@
-"""The detector as this test asks it, and its answer in this test's words."""
+"""The detector as this test asks it, and its answer in this test's words.
+
+It is asked through its one public function, with what the label says is known: what is
+declared, the titles of the columns, the trusted layers. A table's columns go in as text.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import shapely
 
 from etl.datum import DatumRegistry
-from etl.detect import Detection, Reference, detect
+from etl.detection import Detection, Hypothesis, References, detect
 from etl.inspect import declared_name
 from etl.readers import ReadError, ReadOptions, open_source
-from etl.readers.columns import numbers
 from geoserver_py.sample_city.plane import Geometries
 from layers.city import CityProfile, Extent, load_city
 from tests.detection import material
-from tests.detection.scoring import OTHER, Answer, signature
-from tests.detection.shifts import GRIDS
+from tests.detection.scoring import OTHER, Answer
 from tests.detection.truth import CANNOT_TELL, Case
+
+KIND_WORDS = {
+    "clean": "clean",
+    "swapped_columns": "swapped",
+    "missing_zone_prefix": "prefix_missing",
+    "unexpected_zone_prefix": "prefix_unexpected",
+    "wrong_central_meridian": "wrong_meridian",
+    "wrong_zone_width": "zone_width",
+    "beijing54": "beijing54",
+    "xian80": "xian80",
+    "gcj02": "gcj02",
+    "bd09": "bd09",
+    "dms_text": "dms_text",
+    "packed_dms": "dms_packed",
+    "large_numbers_removed": "large_numbers_removed",
+    "several_zones": "several_zones",
+    "mixed_datums": "mixed_datums",
+    "outliers": "outliers",
+}
 
 
 @lru_cache(maxsize=8)
-def reference(names: tuple[str, ...]) -> Reference | None:
+def reference(names: tuple[str, ...]) -> References | None:
     """Trusted layers of the sample city as the detector takes them."""
-    return trusted_layer(np.concatenate([material.trusted(name) for name in names]))
+    made: References | None = None
+    for name in names:
+        made = References.from_geometries(material.trusted(name).tolist(), name, beside=made)
+    return made
 
 
-def trusted_layer(shapes: Geometries) -> Reference | None:
+def trusted_layer(shapes: Geometries) -> References | None:
     """Shapes in CGCS2000 degrees as the detector takes them."""
-    return Reference.from_geometries(shapes.tolist())
+    return References.from_geometries(shapes.tolist(), "trusted")
 
 
 @lru_cache(maxsize=4)
@@ -43,81 +67,81 @@ def profile(name: str) -> CityProfile:
     return replace(load_city("meizhou"), name=name, extent=extent, center=(113.26, 23.13))
 
 
-def ask(case: Case, trusted: Reference | None = None) -> Answer:
-    """Give the detector what the case says is known, and time it."""
-    began = time.perf_counter()
+def ask(case: Case, trusted: References | None = None) -> Answer:
+    """Give the detector what the case says is known, and time it; a crash is an answer, too."""
     if trusted is None and case.references:
-        trusted = reference(case.references)
-        began = time.perf_counter()  # trusted layers are loaded once for all files
+        trusted = reference(case.references)  # loaded once for all files: not in the time
+    began = time.perf_counter()
     try:
         answer = _ask(case, trusted)
     except ReadError as error:
-        answer = Answer(OTHER, text=str(error))
+        answer = Answer(OTHER, text=f"unreadable: {error}")
     return replace(answer, seconds=time.perf_counter() - began)
 
 
-def _ask(case: Case, trusted: Reference | None) -> Answer:
+def _ask(case: Case, trusted: References | None) -> Answer:
     registry = DatumRegistry()
     titles = case.titles
     options = ReadOptions() if titles is None else ReadOptions(x=titles[0], y=titles[1])
     source = open_source(case.path, options)
-    xs, ys = [np.empty(0)], [np.empty(0)]
+    columns: tuple[list[Any], list[Any]] = ([], [])
+    parts: list[Geometries] = []
     for batch in source.batches():
-        if titles is None:
-            xy = shapely.get_coordinates(batch.geometry[batch.geometry != None])  # noqa: E711
-            xs.append(xy[:, 0])
-            ys.append(xy[:, 1])
-            continue
-        for title, kept in zip(titles, (xs, ys), strict=True):
-            column = batch.attributes.column(title)
-            kept.append(numbers(pa.chunked_array(column), batch.rows, title)[0])
+        parts.append(batch.geometry)
+        if titles is not None:
+            for title, kept in zip(titles, columns, strict=True):
+                kept += batch.attributes.column(title).to_pylist()
+    shapes = np.concatenate(parts)
+    given: Any = columns
+    record = np.arange(len(columns[0]))
+    if titles is None:
+        given = shapely.get_coordinates(shapes)
+        record = np.repeat(np.arange(len(shapes)), shapely.get_num_coordinates(shapes))
     declared = case.declared
     if case.embedded:
         declared = declared_name(source.layer.declared_crs, registry)
     found = detect(
-        np.concatenate(xs), np.concatenate(ys), profile(case.city), registry=registry,
-        reference=trusted, declared=declared, titles=titles,
+        given, profile=profile(case.city), registry=registry, declared=declared,
+        field_names=titles, references=trusted,
     )  # fmt: skip
-    return _answer(found, declared)
+    return _answer(found, record, case.records)
 
 
-def _answer(found: Detection, declared: str | None) -> Answer:
-    """What the verdict amounts to: the relation between the claim and the system named."""
-    text = found.objection or found.summary
-    if found.agreement != "objects" and declared is not None:
-        return Answer("clean" if found.agreement == "confirms" else CANNOT_TELL, text=text)
-    verdict = found.decided
-    if verdict is None and found.verdicts and all(v.swapped for v in found.verdicts):
-        # Exchanged columns are sure even where several systems stay possible.
-        verdict = next((v for v in found.verdicts if v.coordsys == declared), found.verdicts[0])
-    if verdict is None and len({(v.coordsys, v.swapped) for v in found.verdicts}) == 1:
-        verdict = found.verdicts[0]
-    if verdict is None:
-        return Answer(CANNOT_TELL if found.agreement != "objects" else OTHER, text=text)
+def _answer(found: Detection, record: np.ndarray, records: int) -> Answer:
+    """Kinds by name; a wrong datum is named by the datum; rows become ordinals of records."""
+    verdict = found.verdict
+    kind = KIND_WORDS.get(found.kind, OTHER)
+    if found.kind == "wrong_datum" and verdict is not None:
+        kind = {"cgcs2000": "not_obfuscated"}.get(verdict.datum, verdict.datum)
+    elif found.kind == "wrong_unit" and verdict is not None and "f" in verdict.unit:
+        kind = "feet"
+    elif found.kind == "undetermined":
+        kind = OTHER if found.agreement == "objects" else CANNOT_TELL
+    elif found.kind == "clean" and found.declared is None and verdict is not None:
+        # Nothing was claimed: what was named is the answer.
+        kind = "clean" if verdict.datum == "cgcs2000" else verdict.datum
+    if kind == "clean" and found.agreement == "objects":
+        kind = OTHER
+    outliers = record[[one.row for one in found.outliers]] if found.outliers else np.array([], int)
     return Answer(
-        "swapped" if verdict.swapped else relation(declared, verdict.coordsys),
-        verdict.coordsys,
-        text=text,
+        kind,
+        None if verdict is None else verdict.coordsys,
+        rows=tuple(int(row) for row in np.unique(outliers)),
+        systems=_systems(found, record, records),
+        offsets=None if verdict is None else verdict.added,
+        text=f"{found.kind}: {found.objection or found.summary}",
     )
 
 
-def relation(declared: str | None, named: str) -> str:
-    """Kind of error that lies between what was declared and what was found."""
-    one, two = signature(declared), signature(named)
-    if two is None:
-        return OTHER
-    if one is None:
-        return two[0] if two[0] != "cgcs2000" else "clean"
-    if one == two:
-        return "clean"
-    if one[0] != two[0]:
-        return two[0] if two[0] != "cgcs2000" else "not_obfuscated"
-    if one[1] is None or two[1] is None:
-        return OTHER
-    widths = {GRIDS[name].width for name in (str(declared), named) if name in GRIDS}
-    if one[1] != two[1]:
-        return "zone_width" if len(widths) > 1 else "wrong_meridian"
-    short = 5e5
-    if short not in (one[2], two[2]):
-        return "zone_width"
-    return "prefix_missing" if two[2] == short else "prefix_unexpected"
+def _systems(found: Detection, record: np.ndarray, records: int) -> tuple[str, ...]:
+    """System by record; "" where the detector left it open or split a record."""
+    named = np.full(records, "", dtype=object)
+    for group in found.groups:
+        name = _name(group.verdict)
+        for one in np.unique(record[group.rows]):
+            named[one] = name if named[one] in ("", name) else "split"
+    return tuple(str(name) for name in named)
+
+
+def _name(verdict: Hypothesis | None) -> str:
+    return "" if verdict is None else verdict.coordsys

@@ -147,14 +147,20 @@ def write_case(folder: Path, kind: Kind, number: int, seed: int = SEED) -> Case:
     return _written(folder, draft, shapes)
 
 
+def planned_points(kind: Kind, number: int) -> int:
+    """Vertices that a case is to have, before the limits of its format."""
+    # Sizes shift against the pairs, so that every pair comes in small and large.
+    points = SIZES[(number + number // 10 + 3 * (number % len(PAIRS[kind]))) % len(SIZES)]
+    if kind in {"mixed_datums", "several_zones", "outliers"}:
+        points = max(points, 25 if number % 9 else 12)
+    return points
+
+
 def _draft(kind: Kind, number: int, seed: int) -> Draft:
     rng = np.random.default_rng([seed, KINDS.index(kind), number])
     pairs = PAIRS[kind]
     system, declared = pairs[number % len(pairs)]
-    # Sizes run through all pairs: both cycles are coprime with the steps taken here.
-    points = SIZES[(number + number // 10 + 3 * (number % len(pairs))) % len(SIZES)]
-    if kind in {"mixed_datums", "several_zones", "outliers"}:
-        points = max(points, 25 if number % 9 else 12)
+    points = planned_points(kind, number)
     referenced = rng.random() < (0.88 if kind in NEED_REFERENCE | {"mixed_datums"} else 0.5)
     content = _content(kind, points, rng)
     fmt = _format(kind, content, points, system, rng)
@@ -183,6 +189,10 @@ def _content(kind: Kind, points: int, rng: np.random.Generator) -> str:
         choices = ["component", "address", "road", "building", "village", "village_point"]
     else:
         choices = ["component", "address", "road", "building", "road", "village"]
+    if kind in {"outliers", "mixed_datums", "several_zones"}:
+        # Rows are told apart: there must be some.
+        fewest = {"road": 400, "building": 150, "village": 3_000}
+        choices = [c for c in choices if points >= fewest.get(c, 0)]
     # An outline of a village has a hundred vertices; few things exist 50 000 times.
     if points < 60:
         choices = [c for c in choices if c != "village"]

@@ -32,8 +32,8 @@ def cases(data: Path, folder: Path) -> Iterator[Case]:
     if (admin / DERIVED).is_file():
         for number, code in enumerate(("441400", "441402", "441403", "441422")):
             path = admin / f"{code}.geojson"
-            features = json.loads(path.read_text("utf-8"))["features"]
-            shapes = np.array([shape(feature["geometry"]) for feature in features], dtype=object)
+            document = json.loads(path.read_text("utf-8"))  # a bare geometry
+            shapes = np.array([shape(document)], dtype=object)
             for declared in (None, "wgs84"):
                 yield _case(2 * number + (declared is not None), "gcj02", path, shapes, declared)
         for number, county in enumerate(counties(data)):

@@ -27,6 +27,7 @@ from psycopg import sql
 from geoserver_py.sample_city import build_sample_city
 from layers.definition import load_definitions
 from layers.schema import apply
+from tests.conftest import MakeDatabase
 
 SEED, SCALE = 20261122, 0.05
 KILLS = int(os.environ.get("GEOSERVER_PY_TEST_KILLS", "3"))
@@ -124,7 +125,7 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(make_database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("killed")
     city = build_sample_city(folder / "city", SEED, SCALE)
     first = city.folder / "city-management"
@@ -203,7 +204,9 @@ def test_a_killed_run_is_all_or_nothing_and_the_next_one_succeeds(bench: Bench) 
 
 
 @pytest.mark.timeout(300)
-def test_a_first_load_that_is_killed_leaves_the_layer_empty(bench: Bench, make_database) -> None:
+def test_a_first_load_that_is_killed_leaves_the_layer_empty(
+    bench: Bench, make_database: MakeDatabase
+) -> None:
     """The fast path of an empty layer builds its indexes last: those must be there afterwards."""
     dsn: str = make_database("killed_first_load")
     definitions = load_definitions()
