@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from geoserver_py import (
+    compat,
     features,
     gazetteer_routes,
     grid_routes,
@@ -12,6 +13,7 @@ from geoserver_py import (
     metrics,
     ogc,
     openapi,
+    parse_routes,
     position_routes,
     style_routes,
     tile_routes,
@@ -29,6 +31,8 @@ def operations() -> tuple[Operation, ...]:
         *tile_routes.OPERATIONS,
         *style_routes.OPERATIONS,
         *gazetteer_routes.OPERATIONS,
+        *parse_routes.OPERATIONS,
+        *compat.OPERATIONS,
         *grid_routes.OPERATIONS,
         *position_routes.OPERATIONS,
         *openapi.OPERATIONS,

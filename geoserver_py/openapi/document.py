@@ -25,6 +25,7 @@ _TAGS = {
     "tiles": "矢量瓦片 Vector tiles",
     "styles": "样式 Styles",
     "gazetteer": "地址匹配 Gazetteer",
+    "compat": "兼容接口 Drop-in interfaces",
     "grid": "单元网格 Unit grid",
     "processes": "处理 Processes",
     "operations": "运维 Operations",

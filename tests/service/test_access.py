@@ -81,6 +81,15 @@ QUERIES = {
     "/suggest": "?q={trace}",
     "/reverse": "?lon=116.1176&lat=24.2886&coordsys=cgcs2000",
     "/position": "?lon=116.1176&lat=24.2886&coordsys=cgcs2000",
+    "/parse": "?q={trace}",
+    "/compat/amap/v3/geocode/geo": "?address={trace}",
+    "/compat/amap/v3/geocode/regeo": "?location=116.1224,24.2859&extensions=all",
+    "/compat/amap/v3/config/district": "?keywords=梅州&subdistrict=3&extensions=all",
+    "/compat/amap/v3/assistant/inputtips": "?keywords={trace}",
+    "/compat/amap/v3/assistant/coordinate/convert": "?locations=116.1,24.2",
+    "/compat/amap/v3/place/text": "?keywords={trace}&extensions=all",
+    "/compat/amap/v3/place/around": "?location=116.1224,24.2859&radius=50000&extensions=all",
+    "/compat/tianditu/geocoder": "?postStr={{'lon':116.1176,'lat':24.2886,'ver':1}}",
     "/grid/locate": "?lon=116.1176&lat=24.2886&coordsys=cgcs2000&category=06010",
 }
 

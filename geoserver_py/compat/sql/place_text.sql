@@ -1,0 +1,29 @@
+-- Points of interest whose name or address holds one of the patterns: equal names first, then
+-- those that begin so, then the shorter ones.
+WITH hit AS MATERIALIZED (
+    SELECT poi.id, poi.name, poi.category, poi.address,
+           coalesce(nullif(poi.village_code, ''), {county}, '') AS code,
+           ST_X(poi.geom) AS lon, ST_Y(poi.geom) AS lat
+    FROM layer.poi AS poi
+    WHERE (%(patterns)s::text[] IS NULL
+           OR poi.name ILIKE ANY (%(patterns)s::text[])
+           OR poi.address ILIKE ANY (%(patterns)s::text[]))
+      AND (%(categories)s::text[] IS NULL OR poi.category = ANY (%(categories)s::text[]))
+), inside AS MATERIALIZED (
+    SELECT * FROM hit
+    WHERE EXISTS (SELECT FROM unnest(%(areas)s::text[]) AS area
+                  WHERE starts_with(hit.code, area))
+), page AS (
+    SELECT *, row_number() OVER (
+        ORDER BY name <> ALL (coalesce(%(words)s::text[], '{{}}')),
+                 NOT starts_with(name, coalesce((%(words)s::text[])[1], '')),
+                 name NOT ILIKE ALL (coalesce(%(patterns)s::text[], '{{}}')),
+                 length(name), name, id) AS place
+    FROM inside
+    ORDER BY place
+    LIMIT %(count)s OFFSET %(start)s
+)
+SELECT total.n, page.id, page.name, page.category, page.address, page.code, page.lon, page.lat,
+       NULL::float8 AS distance
+FROM (SELECT count(*) AS n FROM inside) AS total LEFT JOIN page ON true
+ORDER BY page.place
