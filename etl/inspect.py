@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from psycopg import sql
 from pyproj.exceptions import CRSError
 
 from etl.datum import DatumError, DatumRegistry
-from etl.detect import Detection, Reference, detect
+from etl.detection import Detection, References, detect
 from etl.readers import LayerInfo, ReadOptions, Source, SourceInfo, open_source
 from etl.readers.columns import all_columns, numbers
 from etl.readers.model import Bounds, RowProblem
@@ -93,7 +93,7 @@ def _layer_json(found: LayerInspection) -> dict[str, Any]:
 
 def load_reference(
     path: Path, registry: DatumRegistry, coordsys: str = "cgcs2000"
-) -> Reference | None:
+) -> References | None:
     """Trusted linework from a file whose coordsys the caller vouches for."""
     chain = registry.chain(coordsys)
     shapes: list[Any] = []
@@ -104,14 +104,14 @@ def load_reference(
         lon, lat, _ = chain.apply(xy[:, 0], xy[:, 1])
         return np.column_stack([lon, lat])
 
-    return Reference.from_geometries(list(shapely.transform(np.array(shapes, object), turned)))
+    return References.from_geometries(list(shapely.transform(np.array(shapes, object), turned)))
 
 
-def reference_layer(connection: psycopg.Connection[Any], name: str) -> Reference | None:
+def reference_layer(connection: psycopg.Connection[Any], name: str) -> References | None:
     """Trusted linework from a loaded layer of the store (EPSG:4490, x = lon, y = lat)."""
     query = sql.SQL("SELECT ST_AsBinary(geom) FROM {} WHERE geom IS NOT NULL")
     rows = connection.execute(query.format(sql.Identifier("layer", name))).fetchall()
-    return Reference.from_geometries(list(shapely.from_wkb([bytes(row[0]) for row in rows])))
+    return References.from_geometries(list(shapely.from_wkb([bytes(row[0]) for row in rows])))
 
 
 def declared_name(crs: str | None, registry: DatumRegistry) -> str | None:
@@ -134,7 +134,7 @@ def inspect_file(
     profile: CityProfile,
     *,
     registry: DatumRegistry | None = None,
-    reference: Reference | None = None,
+    reference: References | None = None,
     options: ReadOptions | None = None,
 ) -> Inspection:
     """Inspect all layers (or the one named in `options`); ReadError when it cannot be read."""
@@ -154,7 +154,7 @@ def inspect_file(
 
 
 def _inspect_layer(
-    source: Source, profile: CityProfile, registry: DatumRegistry, reference: Reference | None
+    source: Source, profile: CityProfile, registry: DatumRegistry, reference: References | None
 ) -> LayerInspection:
     layer = source.layer
     rows, complete = 0, True
@@ -180,19 +180,30 @@ def _inspect_layer(
     declared = declared_name(layer.declared_crs, registry)
     findings: list[CoordinateFinding] = []
 
-    def judge(x: Any, y: Any, titles: tuple[str, str] | None) -> None:
+    def judge(xy: Any, titles: tuple[str, str] | None, trusted: References | None) -> None:
         found = detect(
-            x, y, profile, registry=registry, reference=reference, declared=declared, titles=titles
+            xy,
+            profile=profile,
+            registry=registry,
+            references=trusted,
+            declared=declared,
+            field_names=titles,
         )
         findings.append(CoordinateFinding(titles, found))
 
     if pairs:
-        for i, pair in enumerate(pairs):
-            if tables[i]:
-                x, y = (np.concatenate([part[axis] for part in tables[i]]) for axis in (0, 1))
-                judge(x, y, (pair.x, pair.y))
+        by_pair = {
+            pair: (
+                np.concatenate([part[0] for part in tables[i]]),
+                np.concatenate([part[1] for part in tables[i]]),
+            )
+            for i, pair in enumerate(pairs)
+            if tables[i]
+        }
+        for pair, both in by_pair.items():
+            judge(both, (pair.x, pair.y), _beside(pair, by_pair, reference))
     elif len(points):
-        judge(points[:, 0], points[:, 1], None)
+        judge(points, None, reference)
     extent = layer.extent
     if len(points) and (extent is None or complete):
         low, high = points.min(axis=0), points.max(axis=0)
@@ -200,3 +211,17 @@ def _inspect_layer(
     return LayerInspection(
         layer, rows, complete, extent, tuple(types), tuple(findings), tuple(problems)
     )
+
+
+def _beside(pair: Any, columns: Mapping[Any, Any], reference: References | None) -> Any:
+    """Plane columns are compared with the degree columns of the same rows, where a table has both.
+
+    Nobody vouches for the datum of those degrees, so they only serve where nothing trusted does.
+    """
+    if reference is not None or np.nanmedian(np.abs(columns[pair][1])) <= 180:
+        return reference
+    for other, (lon, lat) in columns.items():
+        degrees = np.nanmedian(np.abs(lon)) <= 180 and np.nanmedian(np.abs(lat)) <= 90
+        if other is not pair and degrees:
+            return References.pairs(lon, lat, raw=True)
+    return reference

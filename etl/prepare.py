@@ -19,7 +19,7 @@ from etl.checks.coverage import Located
 from etl.checks.finding import RULE_TITLES, RuleBook, Severity
 from etl.datum import DatumChain, DatumRegistry
 from etl.delivery import Delivery, FileSource, Load
-from etl.detect import Detection, Reference, detect
+from etl.detection import Detection, References, detect
 from etl.inspect import declared_name
 from etl.ledger import Rejection
 from etl.places import ShapeArray
@@ -54,7 +54,7 @@ class Context:
     registry: DatumRegistry
     frame: CityProfile
     other_frames: tuple[CityProfile, ...]
-    reference: Reference | None
+    reference: References | None
     domains: Mapping[str, CodeList]
     log: psycopg.Connection
     work: psycopg.Connection
@@ -262,13 +262,13 @@ def _detect(context: Context, load: Load, batch: Batch, chain: DatumChain) -> De
     _, first = np.unique(index, return_index=True)
     named = load.columns
     return detect(
-        coordinates[first, 0],
-        coordinates[first, 1],
-        context.frame,
+        coordinates[first],
+        profile=context.frame,
         registry=context.registry,
-        reference=context.reference,
+        references=context.reference,
         declared=chain.source.name,
-        titles=None if named is None else (named.x, named.y),
+        field_names=None if named is None else (named.x, named.y),
+        axes_stated=True,
     )
 
 

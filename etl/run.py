@@ -15,7 +15,7 @@ from etl import ledger, staged
 from etl.checks.finding import CheckError, RuleBook
 from etl.datum import DatumError, DatumRegistry
 from etl.delivery import Delivery, DeliveryError, Load, Mode, load_delivery
-from etl.detect import Reference
+from etl.detection import References
 from etl.mapping import MappingError
 from etl.prepare import Context, LayerWork, LoadBlocked, LoadFailed, Progress, prepare
 from etl.readers import ReadError
@@ -42,7 +42,7 @@ def run_delivery(
     *,
     definitions: Mapping[str, LayerDefinition] | None = None,
     principal: Principal = SYSTEM,
-    reference: Reference | None = None,
+    reference: References | None = None,
     progress: Progress | None = None,
 ) -> tuple[LoadReport, ...]:
     """Load a delivery; one report a layer, in the order of the delivery file.

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from etl.datum import DatumError, DatumRegistry
-from etl.detect import Reference
+from etl.detection import References
 from etl.inspect import Inspection, LayerInspection, inspect_file, load_reference
 from etl.inspect import reference_layer as stored_reference
 from etl.readers import ReadError, ReadOptions
@@ -67,7 +67,7 @@ def inspect(
     _print(found)
 
 
-def _trusted(file: Path | None, layer: str | None, registry: DatumRegistry) -> Reference | None:
+def _trusted(file: Path | None, layer: str | None, registry: DatumRegistry) -> References | None:
     """Reference linework from a file or a loaded layer; WorkFailed for a layer not there."""
     if layer is None:
         return None if file is None else load_reference(file, registry)

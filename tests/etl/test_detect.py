@@ -9,7 +9,7 @@ from pyproj import Geod
 from shapely.geometry import shape
 
 from etl.datum import DatumRegistry
-from etl.detect import Reference, detect, plane_axes
+from etl.detection import References, detect, plane_axes
 from etl.inspect import inspect_file, load_reference
 from layers.city import load_city
 
@@ -26,8 +26,8 @@ def synthetic_outline() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def reference() -> Reference:
-    found = Reference.from_geometries([shapely.Polygon(synthetic_outline())])
+def reference() -> References:
+    found = References.from_geometries([shapely.Polygon(synthetic_outline())])
     assert found is not None
     return found
 
@@ -36,30 +36,33 @@ def reference() -> Reference:
 def test_the_datum_of_degrees_is_named_by_comparison(truth, reference):
     lon, lat = synthetic_outline().T
     x, y, _ = REGISTRY.chain("cgcs2000", truth).apply(lon, lat)
-    found = detect(x, y, MEIZHOU, reference=reference)
-    assert found.decided is not None
-    assert (found.decided.coordsys, found.confidence) == (truth, "certain")
-    assert found.decided.offset_m is not None
-    assert found.decided.offset_m < 1
-    assert detect(x, y, MEIZHOU, reference=reference, declared=truth).agreement == "confirms"
+    found = detect((x, y), profile=MEIZHOU, references=reference)
+    assert found.verdict is not None
+    assert (found.verdict.coordsys, found.confidence) == (truth, "certain")
+    assert found.verdict.evidence_m is not None
+    assert found.verdict.evidence_m < 1
+    assert (
+        detect((x, y), profile=MEIZHOU, references=reference, declared=truth).agreement
+        == "confirms"
+    )
     wrong = "gcj02" if truth != "gcj02" else "cgcs2000"
-    objected = detect(x, y, MEIZHOU, reference=reference, declared=wrong)
+    objected = detect((x, y), profile=MEIZHOU, references=reference, declared=wrong)
     assert objected.agreement == "objects"
     assert truth in str(objected.objection)
 
 
 def test_without_a_reference_degrees_cannot_be_told_apart():
     lon, lat = synthetic_outline().T
-    found = detect(lon, lat, MEIZHOU, declared="gcj02")
-    assert (found.decided, found.agreement) == (None, "cannot tell")
-    assert {v.coordsys for v in found.verdicts} == {"cgcs2000", "gcj02", "bd09"}
+    found = detect((lon, lat), profile=MEIZHOU, declared="gcj02")
+    assert (found.verdict, found.agreement) == (None, "cannot tell")
+    assert {v.coordsys for v in found.hypotheses} == {"cgcs2000", "gcj02", "bd09"}
 
 
 def test_a_reference_that_has_nothing_to_do_with_the_points_decides_nothing(reference):
     rng = np.random.default_rng(3)
-    found = detect(rng.uniform(115.5, 116.8, 500), rng.uniform(23.6, 24.8, 500), MEIZHOU,
-                   reference=reference)  # fmt: skip
-    assert found.decided is None
+    found = detect((rng.uniform(115.5, 116.8, 500), rng.uniform(23.6, 24.8, 500)), profile=MEIZHOU,
+                   references=reference)  # fmt: skip
+    assert found.verdict is None
 
 
 @pytest.mark.parametrize("code", ["epsg:4548", "epsg:4527", "epsg:4547", "epsg:4526"])
@@ -68,9 +71,9 @@ def test_zone_and_exchanged_columns_show_in_metres(code, swapped):
     lon, lat = synthetic_outline().T
     east, north, _ = REGISTRY.chain("cgcs2000", code).apply(lon, lat)
     x, y = (north, east) if swapped else (east, north)
-    found = detect(x, y, MEIZHOU, declared=code, titles=("东坐标", "北坐标"))
-    assert {v.coordsys for v in found.verdicts} == {code}
-    assert all(v.swapped == swapped for v in found.verdicts)
+    found = detect((x, y), profile=MEIZHOU, declared=code, field_names=("东坐标", "北坐标"))
+    assert {v.coordsys for v in found.hypotheses} == {code}
+    assert all(v.swapped == swapped for v in found.hypotheses)
     assert found.agreement == ("objects" if swapped else "confirms")
     if swapped:
         assert "东坐标" in str(found.objection)
@@ -80,7 +83,7 @@ def test_a_missing_or_wrong_zone_is_an_objection():
     lon, lat = synthetic_outline().T
     east, north, _ = REGISTRY.chain("cgcs2000", "epsg:4548").apply(lon, lat)
     for declared in ("epsg:4547", "epsg:4527"):
-        found = detect(east, north, MEIZHOU, declared=declared)
+        found = detect((east, north), profile=MEIZHOU, declared=declared)
         assert found.agreement == "objects"
         assert "epsg:4548" in str(found.objection)
 
@@ -88,7 +91,7 @@ def test_a_missing_or_wrong_zone_is_an_objection():
 def test_a_datum_without_parameters_objects_with_what_is_missing():
     lon, lat = synthetic_outline().T
     east, north, _ = REGISTRY.chain("cgcs2000", "epsg:4548").apply(lon, lat)
-    found = detect(east, north, MEIZHOU, declared="epsg:2384")
+    found = detect((east, north), profile=MEIZHOU, declared="epsg:2384")
     assert found.agreement == "objects"
     assert "dE, dN, A, B" in str(found.objection)
 
@@ -101,8 +104,8 @@ def test_size_alone_tells_northing_from_easting():
 
 
 def test_no_coordinates_is_an_answer_too():
-    found = detect(np.array([np.nan]), np.array([np.nan]), MEIZHOU)
-    assert found.decided is None
+    found = detect(([np.nan], [np.nan]), profile=MEIZHOU)
+    assert found.verdict is None
     assert found.agreement == "cannot tell"
 
 
@@ -116,10 +119,11 @@ def test_real_county_boundaries_are_named_gcj02(shared_data):
         (layer,) = found.layers
         assert layer.layer.declared_crs is None
         (finding,) = layer.findings
-        assert finding.detection.decided is not None
-        assert finding.detection.decided.coordsys == "gcj02"
+        assert finding.detection.verdict is not None
+        assert finding.detection.verdict.coordsys == "gcj02"
         assert finding.detection.confidence == "certain"
-        others = [v.offset_m for v in finding.detection.verdicts[1:]]
+        rest = finding.detection.hypotheses[1:]
+        others = [v.evidence_m for v in rest if v.shift_m is None]
         assert min(o for o in others if o is not None) > 300
         json.dumps(found.to_json())
 

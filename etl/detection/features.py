@@ -1,0 +1,158 @@
+"""Numbers out of whatever a coordinate column holds, and what their digits say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etl.datum.coordsys import FloatArray
+from etl.datum.position import zone_code
+
+BoolArray = NDArray[np.bool_]
+
+# 116°07′03.36″E, E116°7.056', 116度07分03.36秒, 116-07-03.36, 116:07:03.36, 116 07 03.36
+_DMS = re.compile(
+    r"\s*(?P<pre>[EWNS]|东经|西经|北纬|南纬)?\s*(?P<d>\d{1,3})\s*(?:[°º度d:]|\s|-)\s*"
+    r"(?P<m>\d{1,2}(?:\.\d+)?)\s*(?:['′’‘分m:]|\s|-|$)\s*"
+    r"(?:(?P<s>\d{1,2}(?:\.\d+)?)\s*(?:[\"″”“秒s]|''|′′)?)?\s*(?P<post>[EWNS])?\s*",
+    re.I,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """(n,) x and y as numbers (NaN where there is none) and which rows were written as DMS."""
+
+    x: FloatArray
+    y: FloatArray
+    dms: BoolArray
+
+    @property
+    def good(self) -> BoolArray:
+        """Rows with two finite numbers."""
+        return np.isfinite(self.x) & np.isfinite(self.y)
+
+
+def read_numbers(coordinates: Any) -> Numbers:
+    """From an (n, 2) array, or a pair of sequences (x, y); numbers or text, also DMS text.
+
+    Anything that is no number becomes NaN. Raises ValueError for another shape.
+    """
+    if isinstance(coordinates, tuple | list) and len(coordinates) == 2:
+        first, second = coordinates
+        if np.ndim(first) != 1 or len(first) != len(second):
+            raise ValueError("coordinates are an (n, 2) array or two columns of equal length")
+    else:
+        table = np.asarray(coordinates)
+        if table.ndim != 2 or table.shape[1] != 2:
+            raise ValueError("coordinates are an (n, 2) array or two columns of equal length")
+        first, second = table[:, 0], table[:, 1]
+    x, x_dms = _column(first)
+    y, y_dms = _column(second)
+    return Numbers(x, y, x_dms & y_dms)
+
+
+def _column(values: Sequence[Any] | NDArray[Any]) -> tuple[FloatArray, BoolArray]:
+    array = np.asarray(values)
+    if array.dtype.kind in "fiu":
+        return array.astype(np.float64), np.zeros(len(array), dtype=np.bool_)
+    out = np.full(len(array), np.nan)
+    dms = np.zeros(len(array), dtype=np.bool_)
+    for i, value in enumerate(array.tolist()):
+        if value is None:
+            continue
+        try:
+            out[i] = float(value)
+        except (TypeError, ValueError):
+            found = _degrees(str(value))
+            if found is not None:
+                out[i], dms[i] = found, True
+    return out, dms
+
+
+def _degrees(text: str) -> float | None:
+    match = _DMS.fullmatch(text)
+    if match is None:
+        return None
+    minutes, seconds = float(match["m"]), float(match["s"] or 0)
+    if minutes >= 60 or seconds >= 60:
+        return None
+    value = int(match["d"]) + minutes / 60 + seconds / 3600
+    mark = (match["pre"] or match["post"] or "").upper()
+    return -value if mark in {"W", "S", "西经", "南纬"} else value
+
+
+def unpack(value: FloatArray) -> FloatArray:
+    """Degrees of packed ddd.mmssss; NaN where minutes or seconds reach 60."""
+    # rounded at 1e-9: 116.07 is 116.06999999999999 in binary, which would read as 06 minutes
+    scaled = np.round(np.abs(value) * 1e9) / 1e9
+    degrees = np.floor(scaled + 1e-10)
+    rest = (scaled - degrees) * 100
+    minutes = np.floor(rest + 1e-7)
+    seconds = np.maximum((rest - minutes) * 100, 0.0)
+    wrong = (minutes >= 60) | (seconds >= 60 - 1e-9)
+    return np.where(wrong, np.nan, np.sign(value) * (degrees + minutes / 60 + seconds / 3600))
+
+
+def unpack_whole(value: FloatArray) -> FloatArray:
+    """Degrees of dddmmss.sss; NaN where minutes or seconds reach 60."""
+    degrees = np.floor(value / 1e4)
+    rest = value - degrees * 1e4
+    minutes = np.floor(rest / 100)
+    seconds = rest - minutes * 100
+    wrong = (minutes >= 60) | (seconds >= 60)
+    return np.where(wrong, np.nan, degrees + minutes / 60 + seconds / 3600)
+
+
+def unpack_minutes(value: FloatArray) -> FloatArray:
+    """Degrees of dddmm.mmmm (NMEA); NaN where minutes reach 60."""
+    degrees = np.floor(value / 100)
+    minutes = value - degrees * 100
+    return np.where(minutes >= 60, np.nan, degrees + minutes / 60)
+
+
+def packed_evidence(x: FloatArray, y: FloatArray) -> float:
+    """Log-likelihood ratio of packed DMS over decimals (nats) from digits that never reach 60.
+
+    Decimals fall into a gap of packed notation (seconds or minutes 60..99) with probability 0.4
+    wherever their own spread reaches across that gap. Points come in clusters, so a fifth of a
+    block (0.002 degrees for seconds) counts once, and little: 0.35 instead of 0.51. A value
+    inside a gap costs 5; at least -400 in all. 0 when the spread crosses no gap.
+    """
+    total = 0.0
+    for value in (x, y):
+        fine = np.unique(np.round(np.abs(value) * 1e4).astype(np.int64))
+        if len(fine) == 0:
+            continue
+        for unit in (1, 100):  # seconds within a minute, minutes within a degree
+            wrong = (fine // unit) % 100 >= 60
+            total -= 5.0 * float(wrong.sum())
+            cells = np.unique(fine[~wrong] // (20 * unit)) * 20 * unit
+            block = cells // (unit * 100) * unit * 100
+            crossed = (fine.min() < block + 60 * unit) & (fine.max() >= block + 100 * unit)
+            total += 0.35 * float(crossed.sum())
+    return float(max(total, -400.0))
+
+
+def plane_axes(x: FloatArray, y: FloatArray) -> Literal["normal", "swapped"] | None:
+    """Whether x is the easting of Chinese Gauss-Krueger metres, told by size alone.
+
+    Northings of China are 1.9 to 6.0 million; eastings 0.1 to 0.9 million, or that behind a
+    zone number (13-23, 25-45).
+    """
+
+    def east(value: float) -> bool:
+        zone, rest = divmod(value, 1e6)
+        return 1e5 <= rest < 9e5 and (zone == 0 or zone_code(int(zone)) is not None)
+
+    mx, my = float(np.median(x)), float(np.median(y))
+    if east(mx) and 1.5e6 <= my <= 6.2e6:
+        return "normal"
+    if east(my) and 1.5e6 <= mx <= 6.2e6:
+        return "swapped"
+    return None
