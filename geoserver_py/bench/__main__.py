@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from geoserver_py.bench.plan import Plan
-from geoserver_py.bench.report import machine, table
+from geoserver_py.bench.report import machine, record, table
 from geoserver_py.bench.run import Outcome, run
 from geoserver_py.errors import WorkFailed
 from geoserver_py.refusals import REFUSALS
@@ -38,7 +38,9 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=Plan.scale, help="of the sample city")
     parser.add_argument("--quick", action="store_true", help="3 s once, 8 clients: for developers")
     parser.add_argument("--only", help=f"parts, by comma, of {','.join(Plan.parts)}")
-    plan = _plan(parser.parse_args())
+    parser.add_argument("--record", type=Path, help="document that gets the table, by its marks")
+    arguments = parser.parse_args()
+    plan = _plan(arguments)
     started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
     def say(line: str) -> None:
@@ -59,6 +61,9 @@ def main() -> int:
         return 1
     keep(outcome)
     sys.stdout.write(table(outcome))
+    if arguments.record:
+        text = arguments.record.read_text("utf-8")
+        arguments.record.write_text(record(text, outcome, f"{started[:8]} (UTC)"), "utf-8")
     say(f"bench: {outcome.seconds:.0f} s; results in {plan.folder}/{started}.json")
     return 0
 

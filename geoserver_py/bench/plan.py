@@ -13,11 +13,14 @@ COMPONENTS = 300_000
 
 @dataclass(frozen=True)
 class Plan:
-    """A run; `seconds` of load by `repeats` after `warm` seconds that count for nothing."""
+    """A run; `seconds` of load by `repeats` after `warm` seconds that count for nothing.
+
+    The defaults keep a whole run within half an hour; a single client gets half the seconds.
+    """
 
     folder: Path
     scale: float = 10.0
-    seconds: int = 10
+    seconds: int = 7
     warm: int = 2
     repeats: int = 3
     clients: tuple[int, ...] = (1, 8)

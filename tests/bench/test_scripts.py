@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from geoserver_py.bench.draws import Tile, classify, tile_at
 from geoserver_py.bench.loading import Loaded
-from geoserver_py.bench.report import load_rows, markdown, verdict
+from geoserver_py.bench.plan import Plan
+from geoserver_py.bench.report import BEGIN, END, load_rows, markdown, record, verdict
+from geoserver_py.bench.run import Outcome
 from geoserver_py.bench.scripts import items_script, lookup, tile_script
+from geoserver_py.errors import WorkFailed
 from layers.definition import load_definitions
 from tiles.grids import GRIDS
 
@@ -83,10 +87,26 @@ def test_load_ratio_compares_loads_of_the_same_turn() -> None:
         Loaded("ogr2ogr", "GeoPackage", 300_000, 6.0),
     ]
     assert load_rows(loads) == [
-        ("first load, 30000 rows/s", "ogr2ogr, GeoPackage", "1", "0.60", "0.6", "yes")
+        ("first load, 30000 rows/s", "ogr2ogr, GeoPackage", "1", "0.60", "0.6", "yes", "")
     ]
 
 
 def test_markdown_has_no_table_without_rows() -> None:
     assert markdown(("a", "b"), []) == ""
     assert markdown(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+def test_results_replace_those_between_the_marks_and_nothing_else(tmp_path: Path) -> None:
+    outcome = Outcome(Plan(tmp_path), counts={"building": 3})
+    outcome.loads = [
+        Loaded("geoserver_py", "CSV, GB18030", 300_000, 10.0),
+        Loaded("ogr2ogr", "GeoPackage", 300_000, 4.0),
+    ]
+    once = record(f"# A\n{BEGIN}\nold\n{END}\nB\n", outcome, "20261122")
+    assert once.startswith("# A\n")
+    assert once.endswith(f"{END}\nB\n")
+    assert "old" not in once
+    assert "| 0.40 | 0.6 | no |" in once
+    assert record(once, outcome, "20261122").count("| 0.40 |") == 1
+    with pytest.raises(WorkFailed, match="marks"):
+        record("# A", outcome, "20261122")
