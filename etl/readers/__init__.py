@@ -13,6 +13,7 @@ from etl.readers import cass, landtxt, refused, survey
 from etl.readers.access import open_access
 from etl.readers.archive import open_archive
 from etl.readers.citygml import open_citygml
+from etl.readers.dbf import open_shapefile
 from etl.readers.encoding import SAMPLE_BYTES
 from etl.readers.excel import open_excel
 from etl.readers.geoparquet import open_parquet
@@ -83,6 +84,7 @@ _OPENERS: dict[str, Callable[[Path, ReadOptions], Source]] = {
     ".citygml": open_citygml,
     ".kml": open_kml,
     ".kmz": open_kml,
+    ".shp": open_shapefile,
     ".dxf": _dxf,
     ".inp": open_inp,
     ".parquet": open_parquet,
