@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gazetteer.levels import Kind, Level, Status
 from gazetteer.normalise import Normalised
-from gazetteer.parse import Edge
+from gazetteer.readings import Edge
 from gazetteer.records import AddressPoint
 
 

@@ -22,9 +22,8 @@ from gazetteer.names import (
     class_variants,
     deletions,
     homophone_key,
-    initial_keys,
-    pinyin_keys,
     short_name,
+    spellings,
 )
 from gazetteer.normalise import key_of
 from gazetteer.provinces import PROVINCES
@@ -34,6 +33,7 @@ MAX_FUZZY_LENGTH = 12
 """Longest name, in characters, that is found with a wrong character."""
 
 _MIN_PINYIN = 4
+_DIGIT = frozenset("0123456789")
 
 
 class Form(StrEnum):
@@ -69,10 +69,13 @@ class GazetteerIndex:
     """Accuracy that the address layer states, in metres."""
     _patterns: Mapping[str, tuple[Entry, ...]] = field(repr=False)
     _automaton: Any = field(repr=False)
+    _numbered: Any = field(repr=False)
     _neighbours: Mapping[str, tuple[str, ...]] = field(repr=False)
     _homophones: Mapping[str, tuple[str, ...]] = field(repr=False)
     _sorted: tuple[str, ...] = field(repr=False)
     _codes_by_name: Mapping[str, tuple[str, ...]] = field(repr=False)
+    memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """Parses by the shape of their text; owned by ``parse``."""
 
     @classmethod
     def build(
@@ -91,25 +94,33 @@ class GazetteerIndex:
         divisions = _merged(_with_parents(list(places), city_code, city_name))
         others = [place for place in places if not place.kind.is_division]
         every = (*divisions.values(), *others)
-        grouped: dict[tuple[str, Kind, Form], list[Place]] = defaultdict(list)
+        grouped: dict[tuple[str, Kind, Form], list[Place]] = {}
         for place in every:
             for pattern, form in _patterns_of(place):
-                grouped[pattern, place.kind, form].append(place)
-        patterns: dict[str, list[Entry]] = defaultdict(list)
+                grouped.setdefault((pattern, place.kind, form), []).append(place)
+        patterns: dict[str, tuple[Entry, ...]] = {}
         for (pattern, kind, form), bearers in grouped.items():
-            patterns[pattern].append(Entry(pattern, kind, form, tuple(dict.fromkeys(bearers))))
-        automaton = ahocorasick.Automaton()
-        neighbours: dict[str, list[str]] = defaultdict(list)
-        homophones: dict[str, list[str]] = defaultdict(list)
+            known = tuple(bearers) if len(bearers) == 1 else tuple(dict.fromkeys(bearers))
+            entry = Entry(pattern, kind, form, known)
+            patterns[pattern] = (*patterns.get(pattern, ()), entry)
+        automaton = ahocorasick.Automaton(ahocorasick.STORE_LENGTH)
+        numbered = ahocorasick.Automaton(ahocorasick.STORE_LENGTH)
+        neighbours: dict[str, tuple[str, ...]] = {}
+        homophones: dict[str, tuple[str, ...]] = {}
         for pattern, entries in patterns.items():
             if any(entry.form is not Form.INITIALS for entry in entries):
-                automaton.add_word(pattern, pattern)
+                automaton.add_word(pattern)
+                if not _DIGIT.isdisjoint(pattern):
+                    numbered.add_word(pattern)
             if 3 <= len(pattern) <= MAX_FUZZY_LENGTH and any(
                 entry.form is Form.FULL for entry in entries
             ):
                 for rest in deletions(pattern):
-                    neighbours[rest].append(pattern)
-                homophones[homophone_key(pattern)].append(pattern)
+                    neighbours[rest] = (*neighbours.get(rest, ()), pattern)
+                sound = homophone_key(pattern)
+                homophones[sound] = (*homophones.get(sound, ()), pattern)
+        if len(numbered):
+            numbered.make_automaton()
         if patterns:
             automaton.make_automaton()
         names: dict[str, list[str]] = defaultdict(list)
@@ -120,10 +131,11 @@ class GazetteerIndex:
             places=every,
             divisions=divisions,
             address_accuracy_m=address_accuracy_m,
-            _patterns={pattern: tuple(entries) for pattern, entries in patterns.items()},
+            _patterns=patterns,
             _automaton=automaton if patterns else None,
-            _neighbours={rest: tuple(found) for rest, found in neighbours.items()},
-            _homophones={sound: tuple(found) for sound, found in homophones.items()},
+            _numbered=numbered if len(numbered) else None,
+            _neighbours=neighbours,
+            _homophones=homophones,
             _sorted=tuple(sorted(patterns)),
             _codes_by_name={name: tuple(codes) for name, codes in names.items()},
         )
@@ -132,10 +144,17 @@ class GazetteerIndex:
         """Every pattern in ``key`` with its range [start, end), overlapping ones included."""
         if self._automaton is None:
             return
-        for last, pattern in self._automaton.iter(key):
-            for entry in self._patterns[pattern]:
+        for last, length in self._automaton.iter(key):
+            start, end = last - length + 1, last + 1
+            for entry in self._patterns[key[start:end]]:
                 if entry.form is not Form.INITIALS:
-                    yield last - len(pattern) + 1, last + 1, entry
+                    yield start, end, entry
+
+    def has_numbered_name(self, key: str) -> bool:
+        """Whether a name with a digit in it (105国道) is in the key."""
+        if self._numbered is None:
+            return False
+        return next(self._numbered.iter(key), None) is not None
 
     def entries(self, pattern: str) -> tuple[Entry, ...]:
         """The entries of one exact pattern."""
@@ -234,12 +253,13 @@ def _patterns_of(place: Place) -> Iterator[tuple[str, Form]]:
         return
     if place.kind is Kind.TOWN and place.name.endswith("街道"):
         yield key_of(place.name[:-1]), Form.CLASS
-    spellings = pinyin_keys(place.name)
+    several = place.kind.is_division or place.kind is Kind.ROAD
+    sounds, initials = spellings(place.name, heteronyms=several)
     if short is not None and place.kind <= Kind.TOWN:
-        spellings = (*spellings, *pinyin_keys(short))
-    for spelling in dict.fromkeys(spellings):
+        sounds += spellings(short)[0]
+    for spelling in dict.fromkeys(sounds):
         if len(spelling) >= _MIN_PINYIN:
             yield spelling, Form.PINYIN
-    for initials in initial_keys(place.name):
-        if len(initials) >= 2:
-            yield initials, Form.INITIALS
+    for letters in dict.fromkeys(initials):
+        if len(letters) >= 2:
+            yield letters, Form.INITIALS

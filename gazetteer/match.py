@@ -26,7 +26,8 @@ from gazetteer.levels import DIVISION_LEVEL, Kind, Level, Status
 from gazetteer.locate import How, Located, distance_m, locate
 from gazetteer.normalise import Normalised, is_han
 from gazetteer.numbers import building_number, main_number
-from gazetteer.parse import DISPLACING, Edge, Parse, Reading
+from gazetteer.parse import DISPLACING
+from gazetteer.readings import Edge, Parse, Reading
 from gazetteer.records import AddressPoint, Place, compatible, contains
 
 AMBIGUOUS_GAP = 0.06

@@ -66,6 +66,10 @@ class Normalised:
 
 def normalise(source: str) -> Normalised:
     """Normalise any text; never raises, drops control characters and blanks between Han."""
+    text = source.translate(_SIMPLE)
+    if _INTRICATE not in text:
+        borders = tuple(range(len(source) + 1))
+        return Normalised(source, text, text.translate(_KEYS), borders[:-1], borders[1:])
     pieces = [
         (character, low, high)
         for cluster, low, high in _clusters(source)
@@ -76,7 +80,7 @@ def normalise(source: str) -> Normalised:
     return Normalised(
         source=source,
         text=text,
-        key="".join(_key_of(character) for character in text),
+        key=text.translate(_KEYS),
         starts=tuple(low for _, low, _ in kept),
         ends=tuple(high for _, _, high in kept),
     )
@@ -84,6 +88,9 @@ def normalise(source: str) -> Normalised:
 
 def key_of(name: str) -> str:
     """The comparison key of a gazetteer name: the same folding that queries undergo."""
+    text = name.translate(_SIMPLE)
+    if _INTRICATE not in text:
+        return text.translate(_KEYS)
     return normalise(name).key
 
 
@@ -123,7 +130,32 @@ def _folded(cluster: str) -> str:
     return "".join(out)
 
 
-@lru_cache(maxsize=16384)
+_INTRICATE = "\0"
+"""Stands for a character that vanishes, multiplies, combines or parts words."""
+
+
+class _Simple(dict[int, str]):
+    """Folding of characters that stay one; a table for str.translate that fills as it is used."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        folded = _INTRICATE
+        if character != " " and not unicodedata.combining(character):
+            folded = _folded(character)
+            if len(folded) != 1 or folded == " ":
+                folded = _INTRICATE
+        self[code] = folded
+        return folded
+
+
+class _Keys(dict[int, str]):
+    """Key of each character; a table for str.translate that fills as it is used."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = key = _key_of(chr(code))
+        return key
+
+
 def _key_of(character: str) -> str:
     """One character for one character."""
     if character.isascii():
@@ -132,6 +164,9 @@ def _key_of(character: str) -> str:
     if len(simplified) != 1:
         simplified = character
     return _VARIANTS.get(simplified) or _VARIANTS.get(character) or simplified
+
+
+_SIMPLE, _KEYS = _Simple(), _Keys()
 
 
 @lru_cache(maxsize=1)

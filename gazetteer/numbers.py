@@ -128,6 +128,23 @@ def parts(key: str) -> Iterator[Part]:
                 yield Part(match.start(), match.end(), kind, _plain(match[1]))
 
 
+@lru_cache(maxsize=65536)
+def part_of(kind: Kind, text: str) -> tuple[str, HouseNumber | None] | None:
+    """Value and house number of a text that is one part of this kind as a whole, else None."""
+    if kind is Kind.NUMBER:
+        match = _NUMBER.fullmatch(text) or _BARE.fullmatch(text)
+        if match is None:
+            return None
+        number = _from_match(match)
+        return str(number), number
+    for known, pattern in _PARTS:
+        if known is kind:
+            match = pattern.fullmatch(text)
+            if match is not None:
+                return _plain(match[1]), None
+    return (_plain(text), None) if kind is Kind.ROOM else None
+
+
 def trailing_number(key: str, start: int) -> Part | None:
     """A bare number that ends the key at ``start`` (嘉应中路15), taken as a house number."""
     match = _BARE.match(key, start)

@@ -9,29 +9,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import islice
 
 from gazetteer.index import Form, GazetteerIndex
+from gazetteer.lattice import search
 from gazetteer.levels import Kind, Status
 from gazetteer.names import CLASS_CHARACTERS
 from gazetteer.normalise import Normalised, is_han, normalise
-from gazetteer.numbers import HouseNumber, parts, trailing_number
-from gazetteer.records import Place, contains
+from gazetteer.numbers import parts, trailing_number
+from gazetteer.readings import OUTSIDE, Edge, Parse, Reading
+from gazetteer.records import Place
+from gazetteer.shapes import reshaped, shape_of
 
-OUTSIDE = "outside"
-"""Pseudo code of a division that is not in this city."""
+MEMORY = 16_384
+"""Shapes of texts that an index remembers, some 3 KB each."""
 
-BEAM = 16
-LONG_TEXT = 60
-NARROW_BEAM = 6
-"""Beam of texts above LONG_TEXT characters, which are prose with one place in it."""
-MAX_EDGES = 14
-MAX_READINGS = 8
-READING_MARGIN = 1.6
-"""How much dearer than the cheapest a reading may be and still compete."""
-
-_CONFLICT, _RESTART, _REPEAT, _OUT_OF_ORDER = 3.0, 2.2, 0.2, 0.4
+_DIGIT = frozenset("0123456789")
 _FORM_COST = {
     Form.FULL: 0.0, Form.CLASS: 0.5, Form.PINYIN: 0.3, Form.HOMOPHONE: 0.7, Form.FUZZY: 1.0,
 }  # fmt: skip
@@ -68,80 +60,33 @@ DISPLACING = frozenset(
 """Words after which the place meant is near the place named, not at it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A reading of the range [start, end) of the key as one component.
-
-    ``places`` are the records it may mean (empty for numbers and unknown names).
-    """
-
-    start: int
-    end: int
-    kind: Kind
-    value: str
-    cost: float
-    status: Status = Status.ORIGINAL
-    form: Form | None = None
-    places: tuple[Place, ...] = ()
-    number: HouseNumber | None = None
-    codes: frozenset[str] = frozenset()
-
-    @property
-    def is_unknown(self) -> bool:
-        """A name by its shape (…路, …村) that the gazetteer does not hold."""
-        return self.status is Status.UNMATCHED
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One way to read the whole text. Lower cost is likelier.
-
-    ``codes`` are the divisions that the chain of division names leaves possible (empty: none
-    named). ``conflicts`` are pairs of edges that exclude each other; ``restarted`` says that a
-    division chain in front was given up for a later one.
-    """
-
-    edges: tuple[Edge, ...] = ()
-    cost: float = 0.0
-    codes: frozenset[str] = frozenset()
-    deepest: Kind | None = None
-    conflicts: tuple[tuple[Edge, Edge], ...] = ()
-    restarted: bool = False
-    outside: bool = False
-
-    def edge(self, kind: Kind) -> Edge | None:
-        """The last edge of a kind (after a restart the later chain counts)."""
-        return next((edge for edge in reversed(self.edges) if edge.kind is kind), None)
-
-    def unread(self, key: str) -> tuple[tuple[int, int], ...]:
-        """Ranges that no edge reads, punctuation left out."""
-        ranges, position = [], 0
-        for edge in (*self.edges, None):
-            start = len(key) if edge is None else edge.start
-            if any(is_han(c) or c.isalnum() for c in key[position:start]):
-                ranges.append((position, start))
-            if edge is not None:
-                position = edge.end
-        return tuple(ranges)
-
-
-@dataclass(frozen=True, slots=True)
-class Parse:
-    """All competing readings of a text, cheapest first; ``loose`` if a second search was needed."""
-
-    normalised: Normalised
-    readings: tuple[Reading, ...]
-    loose: bool
-
-
 def parse(index: GazetteerIndex, text: str) -> Parse:
-    """Read an address. Never raises; a text without any known name has one empty reading."""
+    """Read an address. Never raises; a text without any known name has one empty reading.
+
+    Texts that differ in their digits alone are read alike, so the search runs on the text with
+    its digits put to 0, and is remembered: a table of addresses has few such shapes a street.
+    """
     normalised = normalise(text)
     key = normalised.key
-    if not any(is_han(character) for character in key) and " " in key:
+    if " " in key and not any(is_han(character) for character in key):
         # pinyin typed with blanks between syllables
         normalised = _without(normalised, " ")
         key = normalised.key
+    if key.isascii() or _DIGIT.isdisjoint(key) or index.has_numbered_name(key):
+        readings, loose = _readings(index, key)
+        return Parse(normalised, readings, loose)
+    shape, places = shape_of(key)
+    known = index.memory.get(shape)
+    if known is None:
+        if len(index.memory) >= MEMORY:
+            index.memory.clear()
+        known = index.memory[shape] = _readings(index, shape)
+    readings, loose = known
+    return Parse(normalised, tuple(reshaped(r, key, places) for r in readings), loose)
+
+
+def _readings(index: GazetteerIndex, key: str) -> tuple[tuple[Reading, ...], bool]:
+    """All readings of a key, and whether misspelled names had to be looked for."""
     edges = [*_dictionary_edges(index, key), *_rule_edges(index, key)]
     division = index.divisions.get(key)
     if division is not None:  # a division code as the whole text
@@ -153,14 +98,14 @@ def parse(index: GazetteerIndex, text: str) -> Parse:
             for e in index.entries(key)
             if e.form is Form.INITIALS
         ]
-    readings = _search(index, key, edges)
+    readings = search(index.city_code, key, edges)
     doubtful = _doubtful(readings[0], key)
     if not doubtful:
-        return Parse(normalised, readings, loose=False)
+        return readings, False
     similar = list(_similar_edges(index, key, doubtful))
     if similar:
-        readings = _search(index, key, [*edges, *similar])
-    return Parse(normalised, readings, loose=bool(similar))
+        readings = search(index.city_code, key, [*edges, *similar])
+    return readings, bool(similar)
 
 
 def _without(normalised: Normalised, character: str) -> Normalised:
@@ -269,7 +214,7 @@ def _similar_edges(
         for start in range(max(0, low - 3), high):
             for end in range(max(start + 3, low + 1), min(len(key), high + 3, start + 12) + 1):
                 piece = key[start:end]
-                if (start, end) in seen or not all(is_han(c) or c.isalnum() for c in piece):
+                if (start, end) in seen or not all(is_han(c) or c.isalpha() for c in piece):
                     continue
                 seen.add((start, end))
                 yield from _similar_to(index, piece, start, end)
@@ -278,10 +223,12 @@ def _similar_edges(
 def _similar_to(index: GazetteerIndex, piece: str, start: int, end: int) -> Iterator[Edge]:
     """One edge for all names of a kind that are equally far from the piece: they are rivals."""
     alike: dict[tuple[Kind, Form, float], list[Place]] = defaultdict(list)
+    # a name of its own is seldom another one misspelled: 大坪镇 is not 大麻镇
+    other = 1.8 if any(e.form is Form.FULL for e in index.entries(piece)) else 0.0
     for entry, form in index.similar(piece):
         if piece.endswith(_ROAD_ENDS if entry.kind.is_division else _DIVISION_ENDS):
             continue  # 江南大道 is no misspelling of 江南街道
-        cost = _FORM_COST[form] + 0.05
+        cost = _FORM_COST[form] + 0.05 + other
         if form is Form.FUZZY and (len(piece) == 3 or len(entry.pattern) == 3):
             if piece[-1] != entry.pattern[-1]:
                 continue  # of three characters the class word must stand
@@ -299,137 +246,3 @@ def _doubtful(reading: Reading, key: str) -> list[tuple[int, int]]:
         (low, high) for low, high in reading.unread(key) if any(is_han(c) for c in key[low:high])
     ]
     return ranges
-
-
-def _search(index: GazetteerIndex, key: str, edges: list[Edge]) -> tuple[Reading, ...]:
-    """Beam search from left to right; returns the cheapest distinct readings."""
-    starting: dict[int, list[Edge]] = defaultdict(list)
-    for edge in edges:
-        starting[edge.start].append(edge)
-    for position, found in starting.items():
-        found.sort(key=lambda e: (e.cost - (e.end - e.start), e.kind))
-        starting[position] = found[:MAX_EDGES]
-    beams: list[dict[object, Reading]] = [{} for _ in range(len(key) + 1)]
-    beams[0][None] = Reading()
-    beam = BEAM if len(key) <= LONG_TEXT else NARROW_BEAM
-    for position in range(len(key)):
-        ranked = sorted(beams[position].values(), key=lambda r: r.cost)
-        for reading in islice(ranked, beam):
-            skipped = replace(reading, cost=reading.cost + _skip_cost(key[position]))
-            _keep(beams[position + 1], skipped)
-            for edge in starting.get(position, ()):
-                for extended in _extended(index, reading, edge):
-                    _keep(beams[edge.end], extended)
-    final = sorted(beams[len(key)].values(), key=lambda r: r.cost)
-    best = final[0].cost
-    return tuple(r for r in final[:MAX_READINGS] if r.cost <= best + READING_MARGIN)
-
-
-def _keep(beam: dict[object, Reading], reading: Reading) -> None:
-    identity = (
-        reading.codes,
-        reading.deepest,
-        tuple((e.kind, e.value) for e in reading.edges if e.kind >= Kind.ROAD and e.kind < 15),
-        len(reading.conflicts),
-    )
-    known = beam.get(identity)
-    if known is None or reading.cost < known.cost:
-        beam[identity] = reading
-
-
-def _skip_cost(character: str) -> float:
-    if is_han(character):
-        return 1.0
-    return 0.5 if character.isalnum() else 0.02
-
-
-def _extended(index: GazetteerIndex, reading: Reading, edge: Edge) -> Iterator[Reading]:
-    """The reading with one more edge; nothing where the edge makes no sense there."""
-    grown = replace(reading, edges=(*reading.edges, edge), cost=reading.cost + edge.cost)
-    if edge.codes:
-        yield from _nested(index, reading, grown, edge)
-    elif edge.kind in (Kind.NOTE, Kind.GROUP):
-        yield grown
-    elif edge.kind.is_division:  # an unknown village or town: no code to nest
-        if reading.deepest is None or edge.kind > reading.deepest:
-            yield grown
-    elif edge.kind >= Kind.NUMBER:
-        held = [e.kind for e in reading.edges if e.kind is not Kind.NOTE]
-        if held and edge.kind not in held:
-            yield grown
-    elif sum(e.kind is edge.kind for e in reading.edges) < 2:
-        yield _placed(reading, grown, edge)
-
-
-def _placed(reading: Reading, grown: Reading, edge: Edge) -> Reading:
-    """A road, estate or point of interest: only the records inside the divisions named."""
-    cost = grown.cost
-    if any(e.kind is edge.kind for e in reading.edges):
-        cost += 0.4
-    if not edge.places or not reading.codes:
-        return replace(grown, cost=cost)
-    inside = tuple(
-        place
-        for place in edge.places
-        if not place.code
-        or any(contains(c, place.code) or contains(place.code, c) for c in reading.codes)
-    )
-    if not inside:
-        conflict = (reading.edges[-1], edge)
-        return replace(grown, cost=cost + _CONFLICT, conflicts=(*reading.conflicts, conflict))
-    narrowed = replace(edge, places=inside, value=inside[0].name)
-    return replace(grown, edges=(*grown.edges[:-1], narrowed), cost=cost)
-
-
-def _nested(
-    index: GazetteerIndex, reading: Reading, grown: Reading, edge: Edge
-) -> Iterator[Reading]:
-    """A division name after the division chain read so far."""
-    late = any(e.kind >= Kind.ROAD and e.kind is not Kind.NOTE for e in reading.edges)
-    cost = grown.cost + (_OUT_OF_ORDER if late else 0.0)
-    outside = edge.codes == {OUTSIDE} or not any(
-        contains(code, index.city_code) or contains(index.city_code, code) for code in edge.codes
-    )
-    if not reading.codes or reading.deepest is None:
-        yield replace(grown, cost=cost, codes=edge.codes, deepest=edge.kind, outside=outside)
-        return
-    if edge.kind > reading.deepest:
-        if (edge.codes == {OUTSIDE} and reading.deepest is Kind.PROVINCE) or reading.outside:
-            yield replace(
-                grown, cost=cost, codes=frozenset({OUTSIDE}), deepest=edge.kind, outside=True
-            )
-            return
-        inside = frozenset(d for d in edge.codes if any(contains(c, d) for c in reading.codes))
-        if inside:
-            places = tuple(place for place in edge.places if place.code in inside)
-            narrowed = replace(edge, codes=inside, places=places, value=places[0].name)
-            yield replace(
-                grown,
-                edges=(*grown.edges[:-1], narrowed),
-                cost=cost,
-                codes=inside,
-                deepest=edge.kind,
-            )
-            return
-        before = next(e for e in reversed(reading.edges) if e.codes)
-        yield replace(
-            grown,
-            cost=cost + _CONFLICT,
-            codes=edge.codes,
-            deepest=edge.kind,
-            conflicts=(*reading.conflicts, (before, edge)),
-            outside=reading.outside or outside,
-        )
-        return
-    agreeing = frozenset(c for c in reading.codes if any(contains(d, c) for d in edge.codes))
-    if agreeing:  # the same division once more, or one above it
-        yield replace(grown, cost=cost + _REPEAT, codes=agreeing)
-        return
-    yield replace(
-        grown,
-        cost=cost + _RESTART,
-        codes=edge.codes,
-        deepest=edge.kind,
-        outside=outside,
-        restarted=True,
-    )

@@ -8,7 +8,9 @@ the address table by each query and so are never stale; only names are cached.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,7 +19,8 @@ from gazetteer.answers import AddressRows, Answer, Asked, Hints
 from gazetteer.index import GazetteerIndex
 from gazetteer.levels import Kind
 from gazetteer.match import resolve, wanted
-from gazetteer.parse import Parse, parse
+from gazetteer.parse import parse
+from gazetteer.readings import Parse
 from gazetteer.records import Place
 from gazetteer.store import (
     DIVISION_LAYERS,
@@ -184,12 +187,13 @@ class GazetteerService:
                 for place in sources["address"].places
                 if place.kind is not Kind.ROAD or (place.name, place.code[:6]) not in roads
             ]
-        return GazetteerIndex.build(
-            places,
-            city_code=self._profile.division_code,
-            city_name=self._profile.title.zh,
-            address_accuracy_m=accuracy,
-        )
+        with _without_collection():
+            return GazetteerIndex.build(
+                places,
+                city_code=self._profile.division_code,
+                city_name=self._profile.title.zh,
+                address_accuracy_m=accuracy,
+            )
 
     async def _read(
         self,
@@ -217,6 +221,18 @@ class GazetteerService:
             *known.places,
             *(place for place in added if (place.kind, place.name, place.code) not in seen),
         )
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """No search for garbage while a million lasting objects are made: it halves the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 async def _aside(weight: int, work: Callable[..., T], *arguments: object) -> T:

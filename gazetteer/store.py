@@ -189,8 +189,13 @@ async def _fetch(
 
 
 def _address(row: Sequence[Any]) -> AddressPoint:
-    number = row[8]
-    return AddressPoint(*row[:8], house_number(number) if number else None, *row[8:])
+    (fid, identity, full, code, county, town, village, road, number, estate, building, unit,
+     lon, lat) = row  # fmt: skip
+    plate = house_number(number) if number else None
+    return AddressPoint(
+        fid, identity, full, code, county, town, village, road, plate, number, estate, building,
+        unit, lon, lat,
+    )  # fmt: skip
 
 
 @cache
