@@ -21,6 +21,7 @@ from geoserver_py.portal import portal_routes
 from geoserver_py.problems import Problem, not_found, problem_response
 from geoserver_py.services import open_services
 from geoserver_py.settings import Settings, load_settings
+from geoserver_py.shutdown import CutQuietly
 from geoserver_py.surface import operations
 from layers.catalogue import UnknownLayer
 
@@ -48,6 +49,7 @@ def create_application(settings: Settings) -> Starlette:
         routes=[*(operation.route() for operation in operations()), *portal_routes()],
         lifespan=lifespan,
         middleware=[
+            Middleware(CutQuietly),
             Middleware(MetricsMiddleware),
             Middleware(
                 CORSMiddleware,
