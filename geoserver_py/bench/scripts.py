@@ -46,6 +46,7 @@ def items_script(
         "limit": ":limit::bigint",
         "offset": ":offset::bigint",
         "separator": "','::text",
+        **{name: f":{name[0]}::float8" for name in ("west", "south", "east", "north")},
     }
     # bound like the rest: without parameters the server would keep one plan and never plan again
     lines = [f"\\set limit {limit}", "\\set offset 0"]

@@ -14,11 +14,19 @@ from psycopg.types.numeric import Float8, Int8
 from layers.access import Principal
 from layers.catalogue import UnknownLayer
 from layers.crs import CrsDomainError, parse_crs, rectangle_in_storage
-from layers.definition import FieldType
+from layers.definition import FieldType, GeometryType
 from layers.query.model import FeatureQuery, FieldValue, QueryError
 
 AREA = sql.SQL("ST_GeomFromWKB(%(area)s, 4490)")
 """The bound area. Immutable over a bound value: `force_custom_plan` folds it to a constant once."""
+
+
+# Same answer as ST_Intersects, border included: 0.8 ms instead of 5 for 1 760 points. `&&` only
+# finds them: a GiST box is of 4-byte floats, up to a metre too wide.
+_UPRIGHT = sql.SQL(
+    "geom && {} AND ST_X(geom) BETWEEN %(west)s AND %(east)s"
+    " AND ST_Y(geom) BETWEEN %(south)s AND %(north)s"
+).format(AREA)
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class Conditions:
     """Which conditions a query has: all that the text of its WHERE clause depends on."""
 
     area: bool
+    upright: bool
+    """Points in a rectangle along the axes: four comparisons are exact (see `_UPRIGHT`)."""
     heights: bool
     ids: bool
     after: bool
@@ -82,6 +92,7 @@ def conditions_of(query: FeatureQuery) -> Conditions:
             raise QueryError(name, "此图层没有该字段。", "this collection has no such field")
     return Conditions(
         area=query.bbox is not None,
+        upright=_upright(query),
         heights=query.heights is not None and layer.has_z,
         ids=query.ids is not None,
         after=query.after_fid is not None,
@@ -90,11 +101,21 @@ def conditions_of(query: FeatureQuery) -> Conditions:
     )
 
 
+def _upright(query: FeatureQuery) -> bool:
+    """Whether the layer is of points and the area one rectangle with edges along the axes."""
+    if query.bbox is None or query.layer.geometry is not GeometryType.POINT:
+        return False
+    crs = query.bbox_crs
+    return (crs is None or crs.geographic) and query.bbox[0] <= query.bbox[2]
+
+
 @lru_cache(maxsize=512)
 def condition_sql(wanted: Conditions) -> sql.Composed:
     """Return the text of the conditions; `TRUE` for none."""
     parts: list[sql.Composable] = []
-    if wanted.area:
+    if wanted.upright:
+        parts.append(_UPRIGHT)
+    elif wanted.area:
         parts.append(sql.SQL("ST_Intersects(geom, {})").format(AREA))
     if wanted.heights:
         parts.append(
@@ -128,6 +149,8 @@ def predicate_params(query: FeatureQuery) -> dict[str, Any]:
         except CrsDomainError as outside:
             raise QueryError("bbox", f"{outside}。", "the CRS has no such coordinates") from outside
         params["area"] = shapely.to_wkb(area)
+        if _upright(query):
+            params |= zip(("west", "south", "east", "north"), map(Float8, query.bbox), strict=True)
     if query.heights is not None and query.layer.has_z:
         params["low"], params["high"] = map(Float8, query.heights)
     if query.datetime is not None and query.layer.time_field is not None:

@@ -123,6 +123,34 @@ def test_a_bbox_finds_exactly_what_intersects_the_rectangle_of_its_crs(
     assert run(connection, compile_count(query, SYSTEM)) == [(len(found),)]
 
 
+def test_a_point_on_the_border_is_found_and_one_beside_it_is_not(
+    connection: psycopg.Connection[Any],
+) -> None:
+    """The boxes of the index are of 4-byte floats and up to a metre too wide."""
+    lon, lat = 116.123456789, 24.287654321
+    beside = float(np.nextafter(lon, 180))
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            "INSERT INTO layer.t_place (id, revision, row_hash, geom)"
+            " VALUES ('corner', 1, 0, ST_SetSRID(ST_MakePoint(%s, %s), 4490))",
+            [lon, lat],
+        )
+        for bbox, wanted in (
+            ((lon, lat, 116.2, 24.3), 1),
+            ((116.1, 24.2, lon, lat), 1),
+            ((lon, lat, lon, lat), 1),
+            ((beside, lat, 116.2, 24.3), 0),
+        ):
+            query = FeatureQuery(
+                layer=town.LAYERS["t_place"],
+                crs=parse_crs("CRS84"),
+                bbox=bbox,
+                bbox_crs=parse_crs("CRS84"),
+                ids=("corner",),
+            )
+            assert run(connection, compile_count(query, SYSTEM)) == [(wanted,)]
+
+
 def test_curved_edges_matter(connection: psycopg.Connection[Any]) -> None:
     # a point 1 m inside the middle of the south edge of a 60 km rectangle: the straight line
     # between the corners' images in degrees passes 20 m from there
