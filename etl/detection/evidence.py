@@ -172,9 +172,11 @@ def rank(
         bases = [s for s in found if s.reading.shift is None and s.reading.chain is None]
         for base in bases[:2]:
             found += _shifted(base, px, py, profile, references, declared)
+    # a classical datum takes part when the reference speaks for it, or more than for CGCS2000
+    modern = max((s.nats for s in found if s.reading.datum == "cgcs2000"), default=0.0)
     proven = [
         s for s in found
-        if s.nats >= _PROVEN_NATS or s.reading.datum not in ("xian80", "beijing54", "unknown")
+        if s.nats >= min(_PROVEN_NATS, modern + 1.0) or s.reading.datum not in ("xian80", "beijing54", "unknown")
         or s.reading.name == declared
     ]  # fmt: skip
     best: dict[tuple[Any, ...], Scored] = {}

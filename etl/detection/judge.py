@@ -113,7 +113,8 @@ class _Job:
             ranked = [self._as_declared(s) for s in ranked]
         parts = rows.segments(ranked, x, y, registration)
         if parts is None:
-            return ranked, [_group(self.good[group.rows], ranked)]
+            few = registration is not None and len(x) < 20
+            return ranked, [_group(self.good[group.rows], ranked, few)]
         made = []
         for part, first in parts:
             again = rank(
@@ -326,8 +327,8 @@ class _Job:
         ]
 
 
-def _group(at: rows.RowIndex, ranked: list[Scored]) -> RowGroup:
-    return RowGroup(at, verdicts.decide(ranked), tuple(s.hypothesis for s in ranked))
+def _group(at: rows.RowIndex, ranked: list[Scored], few: bool = False) -> RowGroup:
+    return RowGroup(at, verdicts.decide(ranked, few), tuple(s.hypothesis for s in ranked))
 
 
 def _refusal(registry: DatumRegistry, claimed: Coordsys | None) -> str | None:

@@ -21,7 +21,7 @@ from etl.detection.references import Channel, References
 RADII = np.array([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
 SEARCH_M = 260.0
 _BIN_M = 4.0
-_CORRELATED_M = 30.0
+_CORRELATED_M = 60.0
 _DISPLACED = 12
 
 
@@ -44,7 +44,7 @@ def _kl(share: FloatArray, chance: FloatArray) -> FloatArray:
 
 
 def independent(xy: FloatArray) -> float:
-    """How many of the points count as independent: distinct cells of 30 m, 400 at most."""
+    """How many of the points count as independent: distinct cells of 60 m, 400 at most."""
     cells = np.unique(np.floor(xy / _CORRELATED_M).astype(np.int64), axis=0)
     return float(min(len(cells), 400))
 
@@ -80,6 +80,8 @@ class Registration:
             distance = channel.distances(xy)
             share = (distance[:, None] <= RADII).mean(axis=0)
             nats = self.cells * _kl(share, self.chance[index])
+            # where a third of all places is as near, nearness is no argument for a datum
+            nats = np.where(self.chance[index] > 0.3, 0.0, nats)
             at = int(np.argmax(nats))
             found = Support(
                 float(nats[at]) - np.log(len(RADII) * len(self.references.channels)),

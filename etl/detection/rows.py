@@ -17,7 +17,7 @@ from etl.detection.registration import RADII, Registration
 
 RowIndex = NDArray[np.int64]
 _SEGMENT_SAMPLE = 2400
-_SWITCH_NATS = 14.0
+_SWITCH_NATS = 10.0
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ def segments(
     """Runs of rows (or scattered rows) on different readings; None when one reading suffices.
 
     Viterbi over the rows in file order: a row is near or not near under each reading, a change
-    of reading costs 14 nats. Rows that mix without order are told apart one by one when those
+    of reading costs 10 nats. Rows that mix without order are told apart one by one when those
     that miss the best reading fit another far beyond chance.
     """
     if registration is None or not registration.references.channels or len(x) < 12:
         return None
-    some = [s for s in ranked if s.nats >= 4.0][:6]
+    some = [s for s in ranked if s.nats >= 4.0 and s.reading.datum != "unknown"][:6]
     if len(some) < 2:
         return None
     pick = np.unique(np.linspace(0, len(x) - 1, min(_SEGMENT_SAMPLE, len(x))).astype(int))
@@ -101,9 +101,11 @@ def segments(
     radius = min(max(radius, 1.0), 16.0)
     near, channel = _near(some, x[pick], y[pick], registration, radius)
     chance = float(registration.chance[channel, int(np.searchsorted(RADII, radius))])
+    if chance > 0.25:
+        return None  # everything here is near something: rows cannot be told apart
     path = _viterbi(near, chance)
-    groups = _runs(path, pick, len(x), some)
-    if groups is None:
+    groups = _runs(path, pick, len(x), some, near)
+    if groups is None and chance <= 0.12:
         groups = _scattered(near, chance, pick, x, y, some, registration, channel, radius)
     return groups
 
@@ -155,11 +157,16 @@ def _viterbi(near: BoolArray, chance: float) -> NDArray[np.int64]:
 
 
 def _runs(
-    path: NDArray[np.int64], pick: RowIndex, n: int, some: list[Scored]
+    path: NDArray[np.int64], pick: RowIndex, n: int, some: list[Scored], near: BoolArray
 ) -> list[tuple[RowIndex, Scored]] | None:
     used, counts = np.unique(path, return_counts=True)
     if len(used) < 2 or counts.min() < 4:
         return None
+    for k in used:
+        shares = near[:, path == k].mean(axis=1)[used]
+        mine = float(near[k, path == k].mean())
+        if mine < 0.5 or mine - float(np.sort(shares)[-2]) < 0.3:
+            return None  # a regular street net is near itself again after a block or two
     # rows between two sampled ones go with the nearer one
     nearest = np.searchsorted((pick[:-1] + pick[1:]) / 2.0, np.arange(n))
     label = path[nearest]
@@ -187,7 +194,7 @@ def _scattered(
     p, q = float(shares[second]), float(np.clip(chance, 1e-4, 0.9))
     # what misses the truth by its nature (a park beside a road layer) misses every reading
     usual = float(near[first].mean()) if first != second else 1.0
-    if p < 0.6 or p < 3 * q or usual < 0.15 or miss.sum() * (p - q) ** 2 < 6:
+    if p < 0.75 or p < 4 * q or usual < 0.15 or miss.sum() * (p - q) ** 2 < 6:
         return None
     distance = []
     for item in (some[first], some[second]):

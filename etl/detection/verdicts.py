@@ -31,11 +31,16 @@ def primary(findings: list[Finding]) -> Kind | None:
     return next((kind for kind in _ORDER if kind in kinds), None)
 
 
-def decide(ranked: list[Scored]) -> Hypothesis | None:
-    """The reading that stands out: posterior 0.95, and no shift without a name."""
+def decide(ranked: list[Scored], few: bool = False) -> Hypothesis | None:
+    """The reading that stands out: posterior 0.95, and no shift without a name.
+
+    `few`: fewer than 20 points are compared with a reference, which must then support them.
+    """
     if not ranked:
         return None
     best = ranked[0].hypothesis
+    if few and ranked[0].nats < 3.0:
+        return None  # a reference is there, a handful of points, and none near it
     return best if best.confidence >= DECIDED and best.datum != "unknown" else None
 
 
