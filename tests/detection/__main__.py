@@ -24,7 +24,7 @@ from tests.detection.scoring import Scored, markdown, score, summary
 from tests.detection.truth import KINDS, Kind
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SLICE = 8
+SLICE = 4
 
 
 def evaluate(folder: Path, kind: Kind, numbers: Iterable[int], seed: int) -> list[Scored]:
@@ -55,10 +55,15 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=REPOSITORY / ".data" / "detection")
     parser.add_argument("--seed", type=int, default=errors.SEED)
     parser.add_argument("--kind", choices=KINDS, action="append")
+    parser.add_argument("--each", type=int, help="only the first so many files of each kind")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     stated = parser.parse_args()
     named = os.environ.get("GEOSERVER_PY_TEST_DATA")
     data = Path(named) if named else REPOSITORY.parent / "shared" / "data"
+
+    def wanted(count: int) -> int:
+        return count if stated.each is None else min(count, stated.each)
+
     began = time.monotonic()
     stated.out.mkdir(parents=True, exist_ok=True)
     scored: list[Scored] = []
@@ -68,10 +73,12 @@ def main() -> int:
     ):
         folder = Path(temporary)
         jobs = [
-            pool.submit(evaluate, folder, kind, range(at, min(at + SLICE, count)), stated.seed)
+            pool.submit(
+                evaluate, folder, kind, range(at, min(at + SLICE, wanted(count))), stated.seed
+            )
             for kind, count in errors.COUNTS.items()
             if stated.kind is None or kind in stated.kind
-            for at in range(0, count, SLICE)
+            for at in range(0, wanted(count), SLICE)
         ]
         if stated.kind is None:
             jobs.append(pool.submit(evaluate_real, folder, data))

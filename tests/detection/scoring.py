@@ -7,8 +7,10 @@ An answer is right when
 - otherwise: it objects and names the kind (or one of `also`) and the system of the truth:
   equal datum and, for a grid, equal central meridian and false easting (4548 = 4509,
   WGS 84 = CGCS2000, undecidable and harmless); a classical datum named without its grid counts
-  where the kind is that datum; outliers: exactly the spoilt records; groups: at least 95 % of the
-  records in the right system; removed large numbers: the offsets, where a reference was given;
+  where the kind is that datum; degrees without a reference may stay without a datum (DMS text,
+  exchanged columns: the kind is plain, the datum is not); outliers: exactly the spoilt records;
+  groups: at least 95 % of the records in the right system; removed large numbers: the offsets,
+  where a reference was given;
 - "allowed": the same, or "cannot tell". A wrong name is wrong at any size.
 
 "Cannot tell" counts only where it is labelled so.
@@ -27,6 +29,7 @@ from tests.detection.shifts import GEOGRAPHIC, GRIDS, SHIFTS
 from tests.detection.truth import CANNOT_TELL, KINDS, Case
 
 OTHER = "other"
+DEGREES = frozenset({"cgcs2000", "wgs84", "gcj02", "bd09"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ def _judge(case: Case, answer: Answer) -> tuple[bool, str]:
     if truth.kind == "large_numbers_removed":
         if case.references and answer.offsets != truth.offsets:
             return False, "other offsets"
+        return True, ""
+    if answer.system is None and not case.references and truth.system in DEGREES:
         return True, ""
     if not same_system(truth.system, answer.system, datum_only=truth.kind in SHIFTS):
         return False, "another system"

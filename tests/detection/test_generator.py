@@ -27,7 +27,7 @@ def test_every_grid_is_the_epsg_grid(code: str) -> None:
     crs = pyproj.CRS(code)
     assert crs.coordinate_operation is not None
     assert crs.ellipsoid is not None
-    parameters = {p.name: p.value for p in crs.coordinate_operation.params}
+    parameters = {p.name: float(p.value) for p in crs.coordinate_operation.params}
     grid = GRIDS[code]
     assert parameters["Longitude of natural origin"] == grid.meridian
     assert parameters["False easting"] == grid.false_easting
