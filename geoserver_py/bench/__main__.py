@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -54,6 +55,8 @@ def main() -> int:
             (plan.folder / f"{name}.json").write_bytes(text)
         (plan.folder / "table.md").write_text(table(outcome), "utf-8")
 
+    # a SIGTERM ends servers and cluster too, as Ctrl-C does
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         outcome = run(plan, say, keep)
     except (WorkFailed, *REFUSALS) as failure:
