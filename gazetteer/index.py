@@ -74,6 +74,7 @@ class GazetteerIndex:
     _homophones: Mapping[str, tuple[str, ...]] = field(repr=False)
     _sorted: tuple[str, ...] = field(repr=False)
     _codes_by_name: Mapping[str, tuple[str, ...]] = field(repr=False)
+    _inside: Mapping[str, Mapping[str, list[Entry]]] = field(repr=False)
     memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """Parses by the shape of their text; owned by ``parse``."""
 
@@ -107,6 +108,7 @@ class GazetteerIndex:
         numbered = ahocorasick.Automaton(ahocorasick.STORE_LENGTH)
         neighbours: dict[str, tuple[str, ...]] = {}
         homophones: dict[str, tuple[str, ...]] = {}
+        inside: dict[str, dict[str, list[Entry]]] = {}
         for pattern, entries in patterns.items():
             if any(entry.form is not Form.INITIALS for entry in entries):
                 automaton.add_word(pattern)
@@ -117,6 +119,11 @@ class GazetteerIndex:
             ):
                 for rest in deletions(pattern):
                     neighbours[rest] = (*neighbours.get(rest, ()), pattern)
+                for entry in entries:
+                    if entry.form is Form.FULL and entry.kind is not Kind.POI:
+                        codes = {p.code[:n] for p in entry.places for n in (6, 9)}
+                        for code in codes:
+                            inside.setdefault(code, {}).setdefault(pattern, []).append(entry)
                 sound = homophone_key(pattern)
                 homophones[sound] = (*homophones.get(sound, ()), pattern)
         if len(numbered):
@@ -135,6 +142,7 @@ class GazetteerIndex:
             _automaton=automaton if patterns else None,
             _numbered=numbered if len(numbered) else None,
             _neighbours=neighbours,
+            _inside=inside,
             _homophones=homophones,
             _sorted=tuple(sorted(patterns)),
             _codes_by_name={name: tuple(codes) for name, codes in names.items()},
@@ -172,6 +180,10 @@ class GazetteerIndex:
             for entry in self._patterns[name]:
                 if entry.form is Form.FULL:
                     yield entry, Form.HOMOPHONE if name in alike else Form.FUZZY
+
+    def inside(self, code: str) -> Mapping[str, list[Entry]]:
+        """Full names in a division (a county or finer; nothing above), for comparing with all."""
+        return self._inside.get(code[:9], {})
 
     def starting_with(self, prefix: str, limit: int = 2000) -> Iterator[Entry]:
         """Entries whose pattern starts with ``prefix``, in the order of patterns."""

@@ -246,7 +246,7 @@ _FORM_DELTA = {
     Form.CLASS: -0.08,
     Form.PINYIN: -0.05,
     Form.INITIALS: -0.15,
-    Form.HOMOPHONE: -0.08,
+    Form.HOMOPHONE: -0.11,
     Form.FUZZY: -0.12,
 }
 _SHORT_DELTA = {Kind.PROVINCE: 0.0, Kind.CITY: 0.0, Kind.COUNTY: 0.0, Kind.TOWN: -0.02}
@@ -263,6 +263,13 @@ def _general_reasons(
             typed = normalised.original(edge.start, edge.end)
             meant = _meant(edge, place)
             yield Reason(rule, f"{typed} → {meant}（{zh}）", f"{en}: {meant}", delta)
+            if edge.form in (Form.FUZZY, Form.HOMOPHONE) and not _confirmed(reading, edge):
+                yield Reason(
+                    "unconfirmed",
+                    "没有上级地名佐证",
+                    "no other name in the text confirms the correction",
+                    -0.2,
+                )
         elif edge.is_unknown and not edge.codes:
             yield Reason(
                 "unknown-name",
@@ -282,6 +289,8 @@ def _general_reasons(
             f"not used: {words}",
             -max(0.05, 0.03 * missed, 0.45 * missed / total),
         )
+    if any(_between_names(reading, low, high) for low, high in unread):
+        yield Reason("gap", "名称之前有未读的字", "characters before a name were not read", -0.12)
     for before, after in reading.conflicts:
         yield Reason(
             "conflict",
@@ -299,6 +308,21 @@ def _general_reasons(
         )
     if behind > 0:
         yield Reason("other-reading", "另一种读法", "another reading is likelier", -0.08 * behind)
+
+
+def _between_names(reading: Reading, low: int, high: int) -> bool:
+    """Whether unread characters stand directly before a name, so belong to it."""
+    return (low == 0 or any(e.end == low and e.places for e in reading.edges)) and any(
+        e.start == high and e.places for e in reading.edges
+    )
+
+
+def _confirmed(reading: Reading, edge: Edge) -> bool:
+    """Whether another name leaves few enough places for a misspelled one: its county or nearer."""
+    return any(
+        e is not edge and e.form in (Form.FULL, Form.SHORT, Form.CLASS) and e.kind >= Kind.COUNTY
+        for e in reading.edges
+    )
 
 
 def _meant(edge: Edge, place: Place) -> str:

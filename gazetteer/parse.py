@@ -7,8 +7,7 @@ Costs are in "unread Han characters": leaving one character unread costs 1.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from gazetteer.index import Form, GazetteerIndex
 from gazetteer.lattice import search
@@ -16,16 +15,16 @@ from gazetteer.levels import Kind, Status
 from gazetteer.names import CLASS_CHARACTERS
 from gazetteer.normalise import Normalised, is_han, normalise
 from gazetteer.numbers import parts, trailing_number
-from gazetteer.readings import OUTSIDE, Edge, Parse, Reading
-from gazetteer.records import Place
+from gazetteer.readings import OUTSIDE, Edge, Parse, Reading, known_edge
 from gazetteer.shapes import reshaped, shape_of
+from gazetteer.similar import similar_edges
 
 MEMORY = 16_384
 """Shapes of texts that an index remembers, some 3 KB each."""
 
 _DIGIT = frozenset("0123456789")
 _FORM_COST = {
-    Form.FULL: 0.0, Form.CLASS: 0.5, Form.PINYIN: 0.3, Form.HOMOPHONE: 0.7, Form.FUZZY: 1.0,
+    Form.FULL: 0.0, Form.CLASS: 0.5, Form.PINYIN: 0.3,
 }  # fmt: skip
 _SHORT_COST = {Kind.PROVINCE: 0.15, Kind.CITY: 0.15, Kind.COUNTY: 0.15, Kind.TOWN: 0.3}
 _UNKNOWN = (
@@ -40,8 +39,6 @@ _ROAD_WORDS = ("路", "街", "巷", "弄", "大道", "高速", "公路", "大桥
 _BREAKS = "省市县区镇与和,()在"
 """Characters that no unknown name is thought to span."""
 
-_ROAD_ENDS = ("大道", "大街", "路", "街", "巷")
-_DIVISION_ENDS = ("镇", "村", "县", "区", "街道", "乡")
 _BEFORE_DIVISION = "省市县区国,( "
 """What precedes the name of a city or county when the text does not begin with it."""
 
@@ -91,10 +88,10 @@ def _readings(index: GazetteerIndex, key: str) -> tuple[tuple[Reading, ...], boo
     division = index.divisions.get(key)
     if division is not None:  # a division code as the whole text
         whole = (0, len(key), division.kind, (division,), 0.0, Status.ORIGINAL, Form.FULL)
-        edges.append(_known(*whole))
+        edges.append(known_edge(*whole))
     elif key.isascii() and key.isalpha():  # pinyin initials as the whole text: DBX
         edges += [
-            _known(0, len(key), e.kind, e.places, 0.6, Status.CORRECTED, e.form)
+            known_edge(0, len(key), e.kind, e.places, 0.6, Status.CORRECTED, e.form)
             for e in index.entries(key)
             if e.form is Form.INITIALS
         ]
@@ -102,7 +99,7 @@ def _readings(index: GazetteerIndex, key: str) -> tuple[tuple[Reading, ...], boo
     doubtful = _doubtful(readings[0], key)
     if not doubtful:
         return readings, False
-    similar = list(_similar_edges(index, key, doubtful))
+    similar = list(similar_edges(index, key, doubtful, readings[0].codes))
     if similar:
         readings = search(index.city_code, key, [*edges, *similar])
     return readings, bool(similar)
@@ -131,20 +128,7 @@ def _dictionary_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
         else:
             cost = _FORM_COST[form]
         kept = Status.ORIGINAL if form in (Form.FULL, Form.SHORT) else Status.CORRECTED
-        yield _known(start, end, entry.kind, entry.places, cost + 0.05, kept, form)
-
-
-def _known(
-    start: int,
-    end: int,
-    kind: Kind,
-    places: tuple[Place, ...],
-    cost: float,
-    status: Status,
-    form: Form,
-) -> Edge:
-    codes = frozenset(place.code for place in places) if kind.is_division else frozenset()
-    return Edge(start, end, kind, places[0].name, cost, status, form, places, codes=codes)
+        yield known_edge(start, end, entry.kind, entry.places, cost + 0.05, kept, form)
 
 
 def _rule_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
@@ -203,40 +187,6 @@ def _unknown_names(index: GazetteerIndex, key: str) -> Iterator[Edge]:
 def _elsewhere(start: int, end: int, kind: Kind, name: str, cost: float) -> Edge:
     codes = frozenset({OUTSIDE})
     return Edge(start, end, kind, name, cost, Status.UNMATCHED, codes=codes)
-
-
-def _similar_edges(
-    index: GazetteerIndex, key: str, ranges: Iterable[tuple[int, int]]
-) -> Iterator[Edge]:
-    """Names one character off, anywhere that touches what could not be read."""
-    seen: set[tuple[int, int]] = set()
-    for low, high in ranges:
-        for start in range(max(0, low - 3), high):
-            for end in range(max(start + 3, low + 1), min(len(key), high + 3, start + 12) + 1):
-                piece = key[start:end]
-                if (start, end) in seen or not all(is_han(c) or c.isalpha() for c in piece):
-                    continue
-                seen.add((start, end))
-                yield from _similar_to(index, piece, start, end)
-
-
-def _similar_to(index: GazetteerIndex, piece: str, start: int, end: int) -> Iterator[Edge]:
-    """One edge for all names of a kind that are equally far from the piece: they are rivals."""
-    alike: dict[tuple[Kind, Form, float], list[Place]] = defaultdict(list)
-    # a name of its own is seldom another one misspelled: 大坪镇 is not 大麻镇
-    other = 1.8 if any(e.form is Form.FULL for e in index.entries(piece)) else 0.0
-    for entry, form in index.similar(piece):
-        if piece.endswith(_ROAD_ENDS if entry.kind.is_division else _DIVISION_ENDS):
-            continue  # 江南大道 is no misspelling of 江南街道
-        cost = _FORM_COST[form] + 0.05 + other
-        if form is Form.FUZZY and (len(piece) == 3 or len(entry.pattern) == 3):
-            if piece[-1] != entry.pattern[-1]:
-                continue  # of three characters the class word must stand
-            cost += 0.3
-        alike[entry.kind, form, cost] += entry.places
-    for (kind, form, cost), places in alike.items():
-        ordered = tuple(sorted(dict.fromkeys(places), key=lambda p: (p.code, p.layer, p.id)))
-        yield _known(start, end, kind, ordered, cost, Status.CORRECTED, form)
 
 
 def _doubtful(reading: Reading, key: str) -> list[tuple[int, int]]:

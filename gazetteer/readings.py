@@ -42,6 +42,20 @@ class Edge:
         return self.status is Status.UNMATCHED
 
 
+def known_edge(
+    start: int,
+    end: int,
+    kind: Kind,
+    places: tuple[Place, ...],
+    cost: float,
+    status: Status,
+    form: Form,
+) -> Edge:
+    """An edge that one or more records of one kind explain."""
+    codes = frozenset(place.code for place in places) if kind.is_division else frozenset()
+    return Edge(start, end, kind, places[0].name, cost, status, form, places, codes=codes)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One way to read the whole text. Lower cost is likelier.

@@ -1,0 +1,116 @@
+"""Misspelled names: wrong, dropped, added and swapped characters, and names that sound alike.
+
+One character off is looked up anywhere by symmetric deletion; two off only among the names inside
+the divisions that the text names, since two of four characters fit something everywhere.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from gazetteer.index import MAX_FUZZY_LENGTH, Entry, Form, GazetteerIndex
+from gazetteer.levels import Kind, Status
+from gazetteer.names import homophone_key
+from gazetteer.normalise import is_han
+from gazetteer.readings import Edge, known_edge
+from gazetteer.records import Place
+
+_ROAD_ENDS = ("大道", "大街", "路", "街", "巷")
+_DIVISION_ENDS = ("镇", "村", "县", "区", "街道", "乡")
+_CLASSES = ("社区", "街道", "大道", "村", "镇", "路", "街", "巷", "县", "区")
+_ONE, _SWAPPED, _SOUND, _TWO = 0.95, 0.75, 0.5, 1.9
+"""Costs of one wrong character, two that changed places, each character of the same sound, two
+wrong ones: less than leaving them unread."""
+_LONG_STEM = 4
+
+
+def similar_edges(
+    index: GazetteerIndex,
+    key: str,
+    ranges: Iterable[tuple[int, int]],
+    codes: frozenset[str],
+) -> Iterator[Edge]:
+    """Names near what stands in and around the ranges that could not be read.
+
+    ``codes`` are the divisions that the rest of the text names.
+    """
+    seen: set[tuple[int, int]] = set()
+    for low, high in ranges:
+        for start in range(max(0, low - 3), high):
+            for end in range(max(start + 3, low + 1), min(len(key), high + 3, start + 12) + 1):
+                piece = key[start:end]
+                if (start, end) in seen or not all(is_han(c) or c.isalpha() for c in piece):
+                    continue
+                seen.add((start, end))
+                yield from _similar_to(index, piece, start, end)
+                if codes and end - start > _LONG_STEM:
+                    yield from _two_off(index, piece, start, end, codes)
+
+
+def _similar_to(index: GazetteerIndex, piece: str, start: int, end: int) -> Iterator[Edge]:
+    """One edge for all names of a kind that are equally far from the piece: they are rivals."""
+    if any(e.form is Form.FULL and e.kind.is_division for e in index.entries(piece)):
+        return  # a name of its own is not another one misspelled: 大坪镇 is not 大麻镇
+    alike: dict[tuple[Kind, Form, float], list[Place]] = defaultdict(list)
+    for entry, form in index.similar(piece):
+        if not _of_one_class(piece, entry) or entry.pattern in piece:
+            continue  # what stands before or after a name is unread, not part of it
+        three = len(piece) == 3 or len(entry.pattern) == 3
+        if three and form is Form.FUZZY and piece[-1] != entry.pattern[-1]:
+            continue  # of three characters the class word must stand
+        alike[entry.kind, form, _cost(piece, entry.pattern, form)] += entry.places
+    yield from _edges(alike, start, end)
+
+
+def _cost(piece: str, pattern: str, form: Form) -> float:
+    if form is Form.HOMOPHONE and len(piece) == len(pattern):
+        return _SOUND * sum(a != b for a, b in zip(piece, pattern, strict=True)) + 0.05
+    if len(piece) == len(pattern) and sorted(piece) == sorted(pattern):
+        return _SWAPPED + 0.05
+    # of several names one character away, the one that sounds most like what was typed
+    sounds = (homophone_key(piece), homophone_key(pattern))
+    return _ONE + round(0.2 * (1 - OSA.normalized_similarity(*sounds)), 2)
+
+
+def _two_off(
+    index: GazetteerIndex, piece: str, start: int, end: int, codes: frozenset[str]
+) -> Iterator[Edge]:
+    stem = _stem(piece)
+    if len(stem) < _LONG_STEM or len(piece) > MAX_FUZZY_LENGTH:
+        return
+    alike: dict[tuple[Kind, Form, float], list[Place]] = defaultdict(list)
+    for code in sorted(codes):
+        entries = index.inside(code)
+        for name, distance, _ in process.extract(
+            piece, entries.keys(), scorer=OSA.distance, score_cutoff=2, limit=8
+        ):
+            for entry in entries[name]:
+                if distance == 2 and _of_one_class(piece, entry):
+                    places = [p for p in entry.places if p.code.startswith(code)]
+                    alike[entry.kind, Form.FUZZY, _TWO] += places
+    yield from _edges(alike, start, end)
+
+
+def _of_one_class(piece: str, entry: Entry) -> bool:
+    """江南大道 is no misspelling of 江南街道."""
+    return not piece.endswith(_ROAD_ENDS if entry.kind.is_division else _DIVISION_ENDS)
+
+
+def _stem(piece: str) -> str:
+    for suffix in _CLASSES:
+        if piece.endswith(suffix):
+            return piece.removesuffix(suffix)
+    return piece
+
+
+def _edges(
+    alike: dict[tuple[Kind, Form, float], list[Place]], start: int, end: int
+) -> Iterator[Edge]:
+    for (kind, form, cost), places in alike.items():
+        ordered = tuple(sorted(dict.fromkeys(places), key=lambda p: (p.code, p.layer, p.id)))
+        if ordered:
+            yield known_edge(start, end, kind, ordered, cost, Status.CORRECTED, form)
