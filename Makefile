@@ -3,6 +3,7 @@
 #   make demo [PORT=8000] [DATA=folder of real data sets]   serve the sample city; Ctrl-C stops all
 #   make test [TESTS=tests/test_cluster.py]                 lint, types, the test suite
 #   make bench                                              against bare SQL and stock peers
+#   make eval [EVAL='--part hand --no-peers']               how right the address engine is, by class
 #   make detection                                          datum detection on labelled deliveries
 #   make crash                                              runs of the ETL killed at 20 moments
 #   make clean                                              remove all that these made here
@@ -11,6 +12,7 @@ SHELL := /bin/sh
 PORT ?= 8000
 DATA ?=
 TESTS ?= tests
+EVAL ?=
 BIN := .venv/bin
 PORTAL := geoserver_py/portal
 LOCK := $(wildcard $(PORTAL)/package-lock.json)
@@ -45,6 +47,9 @@ detection: $(BIN)/.ready
 
 crash: $(BIN)/.ready
 	@GEOSERVER_PY_TEST_KILLS=20 $(BIN)/pytest tests/etl/test_killed_runs.py
+
+eval: $(BIN)/.ready $(NODE)
+	@exec $(BIN)/python -m tests.eval $(EVAL)
 
 format: $(BIN)/.ready
 	@$(BIN)/ruff check --fix .
