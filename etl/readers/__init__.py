@@ -32,6 +32,7 @@ from etl.readers.model import (
 )
 from etl.readers.ogr import open_ogr
 from etl.readers.table import open_table
+from etl.readers.xml import release, stream
 
 __all__ = [
     "Batch",
@@ -63,6 +64,20 @@ def _dxf(path: Path, options: ReadOptions) -> Source:
     return opener(path, options)
 
 
+def _xml(path: Path, options: ReadOptions) -> Source:
+    """GML and OSM XML through GDAL, which would pass over a cut-off end: checked first."""
+    for element in stream(path):
+        release(element)
+    return open_ogr(path, options)
+
+
+def _gml(path: Path, options: ReadOptions) -> Source:
+    """CityGML by its own reader, any other GML by GDAL."""
+    with path.open("rb") as file:
+        city = b"CityModel" in file.read(4096)
+    return open_citygml(path, options) if city else _xml(path, options)
+
+
 def _zip(path: Path, options: ReadOptions) -> Source:
     """A zipped delivery; a zipped FileGDB (.gdb.zip) is read in place by GDAL."""
     if path.name.lower().endswith(".gdb.zip"):
@@ -80,7 +95,8 @@ _OPENERS: dict[str, Callable[[Path, ReadOptions], Source]] = {
     ".mdb": open_access,
     ".accdb": open_access,
     ".graphml": open_graphml,
-    ".gml": open_citygml,
+    ".gml": _gml,
+    ".osm": _xml,
     ".citygml": open_citygml,
     ".kml": open_kml,
     ".kmz": open_kml,

@@ -97,7 +97,8 @@ def _renamed(found: tuple[Column, ...], encoding: str, repair: Repair) -> tuple[
         if number > 1:
             notes.append(
                 f"字段名“{name.decode(encoding)}”重复，第 {number} 个读作"
-                f"“{unique.decode(encoding)}” repeated field name: number {number} is read as {unique.decode(encoding)!r}"
+                f"“{unique.decode(encoding)}” repeated field name: number {number} is read as"
+                f" {unique.decode(encoding)!r}"
             )
         taken.add(unique.lower())
         if unique != column.name:

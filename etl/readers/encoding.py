@@ -25,7 +25,7 @@ def canonical(name: str, path: Path) -> str:
         return "UTF-8"
     try:
         found = codecs.lookup(low).name
-    except LookupError as error:
+    except (LookupError, ValueError) as error:  # ValueError: a zero byte in a damaged .cpg
         raise ReadError(
             path,
             f"不认识编码 {name}；可用 UTF-8 或 GB18030。",

@@ -229,11 +229,24 @@ def _count_note(plot: Plot) -> str | None:
     stated = _whole(plot.values[0] if plot.values else None)
     points = sum(len(ring) for ring in plot.rings.values())
     closed = sum(len(r) > 1 and r[0] == r[-1] for r in plot.rings.values())
-    if stated is None or stated in (points, points - closed):
+    if stated is None or stated in range(points - closed, points + 1):
         return None
     return (
         f"第 {plot.row} 行写 {stated} 个界址点，实有 {points} 个"
         f" line {plot.row} states {stated} points, {points} follow"
+    )
+
+
+def _cut_off(plot: Plot) -> str:
+    """Why a plot with fewer points than its line states is none: the file may be cut off."""
+    stated = _whole(plot.values[0] if plot.values else None) or 0
+    points = sum(len(ring) for ring in plot.rings.values())
+    opened = sum(ring[0] != ring[-1] for ring in plot.rings.values())  # closing points left out
+    if points + opened >= stated:
+        return ""
+    return (
+        f"应有 {stated} 个界址点，只有 {points} 个，文件可能不完整"
+        f" {stated} points stated, {points} follow: the file may be cut off"
     )
 
 
@@ -263,7 +276,8 @@ def open_land_text(path: Path, options: ReadOptions) -> MemorySource:
     layer = MemoryLayer(LAYER, "Polygon", names, declared)
     for plot in plots:
         shape, reason = _polygon(plot, shift)
+        reason = reason or _cut_off(plot)
         layer.add(plot.row, _record(plot, shape, extra), shape, reason)
-        if shape is not None:
+        if shape is not None and not reason:
             notes += [n for n in (_area_note(plot, shape), _count_note(plot)) if n is not None]
     return MemorySource(path, options, "国土TXT", (layer,), detected or encoding, tuple(notes))

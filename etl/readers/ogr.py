@@ -30,6 +30,9 @@ from etl.readers.model import (
 )
 
 _NO_GEOMETRY = {"None", None}
+_UNREADABLE = (
+    DataSourceError, DataLayerError, FieldError, UnicodeDecodeError, pa.ArrowException, OSError,
+)  # fmt: skip
 
 
 def _open_options(path: Path, text: str | None) -> dict[str, Any]:
@@ -87,7 +90,7 @@ class OgrSource:
         try:
             with _without_measure_warnings():
                 names = tuple(str(row[0]) for row in pyogrio.list_layers(_target(self.path)))
-        except DataSourceError as error:
+        except (DataSourceError, UnicodeDecodeError) as error:
             raise self._unreadable(error) from error
         if not names:
             raise ReadError(self.path, "文件里没有图层。", "the file holds no layer.")
@@ -125,7 +128,7 @@ class OgrSource:
                 found: dict[str, Any] = pyogrio.read_info(
                     _target(self.path), layer=name, encoding=self._encoding
                 )
-        except (DataSourceError, DataLayerError) as error:
+        except (DataSourceError, DataLayerError, UnicodeDecodeError) as error:
             raise self._unreadable(error) from error
         self.metas[name] = found
         return found
@@ -176,12 +179,13 @@ class OgrSource:
                 for record in reader:
                     yield self._batch(pa.Table.from_batches([record]), geometry_name, done)
                     done += record.num_rows
-        except (DataSourceError, DataLayerError, FieldError, pa.ArrowException, OSError) as error:
+        except _UNREADABLE as error:
             raise self._unreadable(error, done) from error
         if layer.feature_count is not None and done != layer.feature_count:
             raise self._short(layer.feature_count, done)
 
     def _batch(self, table: pa.Table, geometry_name: str, done: int) -> Batch:
+        table.validate(full=True)  # GDAL passes on bytes that are no UTF-8
         rows = np.arange(done + 1, done + 1 + table.num_rows, dtype=np.int64)
         if geometry_name not in table.column_names:
             return Batch(rows, np.full(table.num_rows, None, dtype=object), table)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import struct
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,9 +18,16 @@ from typing import Any, Protocol
 import python_calamine as calamine
 import xlrd
 from lxml import etree
+from xlrd.compdoc import CompDocError
 
 from etl.readers.model import ReadError
 from etl.readers.padding import ZEROS, Padding, padded_cells
+
+# xlrd takes a damaged record at its word: any of these may come of it
+_DAMAGED_XLS = (
+    xlrd.XLRDError, CompDocError, AssertionError, LookupError, ValueError, TypeError,
+    AttributeError, ArithmeticError, struct.error, MemoryError, OSError,
+)  # fmt: skip
 
 Row = tuple[int, list[str]]
 """1-based number in the sheet, and the cells from column A on."""
@@ -145,7 +153,7 @@ def open_workbook(path: Path) -> Workbook:
         if path.suffix.lower() == ".xls":
             return _Xls(xlrd.open_workbook(str(path), formatting_info=True))
         return _Xlsx(path, calamine.CalamineWorkbook.from_path(path))
-    except (xlrd.XLRDError, AssertionError, IndexError, *_DAMAGED) as error:
+    except (*_DAMAGED, *_DAMAGED_XLS) as error:
         raise _unreadable(path, error) from error
 
 
