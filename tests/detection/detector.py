@@ -113,7 +113,7 @@ def _answer(found: Detection, record: np.ndarray, records: int) -> Answer:
     kind = KIND_WORDS.get(found.kind, OTHER)
     if found.kind == "wrong_datum" and verdict is not None:
         kind = {"cgcs2000": "not_obfuscated"}.get(verdict.datum, verdict.datum)
-    elif found.kind == "wrong_unit" and verdict is not None and "f" in verdict.unit:
+    elif found.kind == "wrong_unit" and any("foot" in one.unit for one in found.hypotheses):
         kind = "feet"
     elif found.kind == "undetermined":
         kind = OTHER if found.agreement == "objects" else CANNOT_TELL
