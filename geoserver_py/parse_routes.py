@@ -11,7 +11,8 @@ from starlette.responses import Response
 from gazetteer.index import GazetteerIndex
 from gazetteer.levels import Kind, Status
 from gazetteer.normalise import MAX_QUERY_LENGTH
-from gazetteer.parse import Edge, Parse, Reading, parse
+from gazetteer.parse import parse
+from gazetteer.readings import Edge, Parse, Reading
 from geoserver_py.operations import Call, Operation, Parameter
 from layers.definition import Title
 

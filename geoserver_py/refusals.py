@@ -5,6 +5,8 @@ from __future__ import annotations
 from etl.datum.errors import DatumError
 from etl.delivery import DeliveryError
 from etl.ledger import DeliveryBusy
+from gazetteer.production.cycle import CycleError
+from gazetteer.production.package import PackageError
 from geoserver_py.errors import WorkFailed
 from layers.definition import DefinitionError
 from layers.keys import KeyNameTaken
@@ -24,5 +26,7 @@ REFUSALS = (
     DatumError,
     DeliveryError,
     DeliveryBusy,
+    CycleError,
+    PackageError,
 )
 """Printed as one line, exit code 1; anything else is a defect of ours and keeps its traceback."""

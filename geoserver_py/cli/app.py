@@ -24,6 +24,7 @@ class _Root(LazyGroup):
         "etl": ("geoserver_py.cli.etl:app", "交付与装载 / deliveries in"),
         "datum": ("geoserver_py.cli.datum:app", "基准与坐标转换 / datum steps"),
         "gazetteer": ("geoserver_py.cli.gazetteer:app", "地名地址 / the address engine"),
+        "address": ("geoserver_py.cli.address:app", "标准地址生产 / standard addresses"),
         "tiles": ("geoserver_py.cli.tiles:app", "矢量瓦片 / vector tiles"),
         "demo": ("geoserver_py.cli.demo:app", "示范城市 / the synthetic sample city"),
         "serve": ("geoserver_py.cli.serve:serve", "启动服务 / serve the map until stopped"),

@@ -20,6 +20,7 @@ from etl.datum import DatumRegistry
 from gazetteer.levels import Kind
 from gazetteer.service import GazetteerService
 from gazetteer.store import Connection
+from geoserver_py.cli import address
 from geoserver_py.cli.output import JsonOption, emit, progress, say
 from geoserver_py.errors import WorkFailed
 from geoserver_py.geocoding import geocode
@@ -29,6 +30,7 @@ from layers.catalogue import load_catalogue_async
 from layers.city import CityProfile, load_city
 
 app = typer.Typer(help="地名地址 / the address engine", no_args_is_help=True)
+app.command("report")(address.report)
 
 _ENCODINGS = ("utf-8-sig", "gb18030")
 _CHUNK = 500

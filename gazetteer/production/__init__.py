@@ -1,0 +1,1 @@
+"""Making standard addresses (标准地址): codes, numbering rules, quality, life cycle, exchange."""
