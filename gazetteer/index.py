@@ -17,6 +17,7 @@ from typing import Any
 import ahocorasick
 from rapidfuzz.distance import OSA
 
+from gazetteer.history import counties_elsewhere, other_names
 from gazetteer.levels import CODE_LENGTH, Kind
 from gazetteer.names import (
     class_variants,
@@ -44,6 +45,8 @@ class Form(StrEnum):
     CLASS = "class"
     PINYIN = "pinyin"
     INITIALS = "initials"
+    FORMER = "former"
+    ALIAS = "alias"
     HOMOPHONE = "homophone"
     FUZZY = "fuzzy"
 
@@ -70,6 +73,8 @@ class GazetteerIndex:
     _patterns: Mapping[str, tuple[Entry, ...]] = field(repr=False)
     _automaton: Any = field(repr=False)
     _numbered: Any = field(repr=False)
+    _elsewhere: Any = field(repr=False)
+    _foreign: Mapping[str, frozenset[str]] = field(repr=False)
     _neighbours: Mapping[str, tuple[str, ...]] = field(repr=False)
     _homophones: Mapping[str, tuple[str, ...]] = field(repr=False)
     _sorted: tuple[str, ...] = field(repr=False)
@@ -99,6 +104,16 @@ class GazetteerIndex:
         for place in every:
             for pattern, form in _patterns_of(place):
                 grouped.setdefault((pattern, place.kind, form), []).append(place)
+        for other in other_names(city_code):
+            if other.code in divisions:
+                bearer = divisions[other.code]
+                form = Form.FORMER if other.former else Form.ALIAS
+                grouped.setdefault((key_of(other.name), bearer.kind, form), []).append(bearer)
+        elsewhere = ahocorasick.Automaton(ahocorasick.STORE_LENGTH)
+        foreign = {key_of(n): codes for n, codes in counties_elsewhere(city_code).items()}
+        for name in foreign:
+            elsewhere.add_word(name)
+        elsewhere.make_automaton()
         patterns: dict[str, tuple[Entry, ...]] = {}
         for (pattern, kind, form), bearers in grouped.items():
             known = tuple(bearers) if len(bearers) == 1 else tuple(dict.fromkeys(bearers))
@@ -140,6 +155,8 @@ class GazetteerIndex:
             address_accuracy_m=address_accuracy_m,
             _patterns=patterns,
             _automaton=automaton if patterns else None,
+            _elsewhere=elsewhere,
+            _foreign=foreign,
             _numbered=numbered if len(numbered) else None,
             _neighbours=neighbours,
             _inside=inside,
@@ -157,6 +174,12 @@ class GazetteerIndex:
             for entry in self._patterns[key[start:end]]:
                 if entry.form is not Form.INITIALS:
                     yield start, end, entry
+
+    def elsewhere(self, key: str) -> Iterator[tuple[int, int, frozenset[str]]]:
+        """Names of other cities' counties in ``key``, with their ranges and codes."""
+        for last, length in self._elsewhere.iter(key):
+            start, end = last - length + 1, last + 1
+            yield start, end, self._foreign[key[start:end]]
 
     def has_numbered_name(self, key: str) -> bool:
         """Whether a name with a digit in it (105国道) is in the key."""

@@ -237,10 +237,10 @@ def _nested(city_code: str, state: _State, edge: Edge) -> Iterator[_State]:
             return
         inside = frozenset(d for d in edge.codes if any(d.startswith(c) for c in codes))
         if inside:
-            if len(inside) < len(edge.codes):
+            if len(inside) < len(edge.codes) and edge.places:
                 kept = tuple(place for place in edge.places if place.code in inside)
                 edge = _narrowed(edge, kept, inside)
-            yield state.grown(edge, cost, inside, kind)
+            yield state.grown(edge, cost, inside, kind, outside=state.outside or outside)
             return
         before = next(e for e in reversed(state.edges()) if e.codes)
         yield state.grown(

@@ -21,10 +21,11 @@ from gazetteer.answers import (
     Reason,
     keys_of,
 )
+from gazetteer.history import other_names
 from gazetteer.index import Form, GazetteerIndex
 from gazetteer.levels import DIVISION_LEVEL, Kind, Level, Status
 from gazetteer.locate import How, Located, distance_m, locate
-from gazetteer.normalise import Normalised, is_han
+from gazetteer.normalise import Normalised, is_han, key_of
 from gazetteer.numbers import building_number, main_number
 from gazetteer.parse import DISPLACING
 from gazetteer.readings import Edge, Parse, Reading
@@ -238,6 +239,8 @@ _FORM_REASON = {
     Form.SHORT: ("short-name", "简称", "short name"),
     Form.CLASS: ("other-class", "通名不同", "other class word"),
     Form.PINYIN: ("pinyin", "拼音", "pinyin"),
+    Form.FORMER: ("former-name", "旧名", "former name"),
+    Form.ALIAS: ("alias", "别名", "alias"),
     Form.INITIALS: ("initials", "拼音首字母", "pinyin initials"),
     Form.HOMOPHONE: ("homophone", "同音字", "sounds the same"),
     Form.FUZZY: ("one-character", "一字之差", "one character differs"),
@@ -245,6 +248,8 @@ _FORM_REASON = {
 _FORM_DELTA = {
     Form.CLASS: -0.08,
     Form.PINYIN: -0.05,
+    Form.FORMER: -0.03,
+    Form.ALIAS: -0.05,
     Form.INITIALS: -0.15,
     Form.HOMOPHONE: -0.11,
     Form.FUZZY: -0.12,
@@ -262,6 +267,8 @@ def _general_reasons(
             delta = _FORM_DELTA.get(edge.form) or _SHORT_DELTA.get(edge.kind, -0.05)
             typed = normalised.original(edge.start, edge.end)
             meant = _meant(edge, place)
+            if edge.form in (Form.FORMER, Form.ALIAS):
+                zh = f"{zh}：{_became(normalised.key[edge.start : edge.end], place.code[:4])}"
             yield Reason(rule, f"{typed} → {meant}（{zh}）", f"{en}: {meant}", delta)
             if edge.form in (Form.FUZZY, Form.HOMOPHONE) and not _confirmed(reading, edge):
                 yield Reason(
@@ -308,6 +315,12 @@ def _general_reasons(
         )
     if behind > 0:
         yield Reason("other-reading", "另一种读法", "another reading is likelier", -0.08 * behind)
+
+
+def _became(typed: str, city_code: str) -> str:
+    """What became of a former name, or what an alias is for."""
+    known = (o.reason for o in other_names(city_code) if key_of(o.name) == typed)
+    return next(known, "")
 
 
 def _between_names(reading: Reading, low: int, high: int) -> bool:

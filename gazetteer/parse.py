@@ -24,8 +24,9 @@ MEMORY = 16_384
 
 _DIGIT = frozenset("0123456789")
 _FORM_COST = {
-    Form.FULL: 0.0, Form.CLASS: 0.5, Form.PINYIN: 0.3,
+    Form.FULL: 0.0, Form.CLASS: 0.5, Form.PINYIN: 0.3, Form.FORMER: 0.1, Form.ALIAS: 0.2,
 }  # fmt: skip
+_AS_TYPED = (Form.FULL, Form.SHORT, Form.FORMER, Form.ALIAS)
 _SHORT_COST = {Kind.PROVINCE: 0.15, Kind.CITY: 0.15, Kind.COUNTY: 0.15, Kind.TOWN: 0.3}
 _UNKNOWN = (
     (Kind.ROAD, ("大道", "大街", "路", "街", "巷", "道")),
@@ -127,7 +128,7 @@ def _dictionary_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
                 cost += 1.5  # 兴宁|路, 五华|区: the character after it makes it another name
         else:
             cost = _FORM_COST[form]
-        kept = Status.ORIGINAL if form in (Form.FULL, Form.SHORT) else Status.CORRECTED
+        kept = Status.ORIGINAL if form in _AS_TYPED else Status.CORRECTED
         yield known_edge(start, end, entry.kind, entry.places, cost + 0.05, kept, form)
 
 
@@ -165,6 +166,12 @@ def _unknown_names(index: GazetteerIndex, key: str) -> Iterator[Edge]:
     known_ends = {
         end for _, end, entry in index.occurrences(key) if entry.form in (Form.FULL, Form.CLASS)
     }
+    for start, end, codes in index.elsewhere(key):
+        if (start == 0 or key[start - 1] in _BEFORE_DIVISION) and not key.startswith(
+            _ROAD_WORDS, end
+        ):
+            name = key[start:end]
+            yield Edge(start, end, Kind.COUNTY, name, 0.4, Status.UNMATCHED, codes=codes)
     for kind, suffixes in _UNKNOWN:
         for suffix in suffixes:
             at = key.find(suffix)
