@@ -31,6 +31,7 @@ from etl.readers.model import (
     SourceInfo,
 )
 from etl.readers.ogr import open_ogr
+from etl.readers.service import is_service, open_service
 from etl.readers.table import open_table
 from etl.readers.xml import release, stream
 
@@ -110,7 +111,9 @@ _OPENERS: dict[str, Callable[[Path, ReadOptions], Source]] = {
 
 
 def open_source(path: Path | str, options: ReadOptions | None = None) -> Source:
-    """Open a file by what it is; ReadError (zh first) when it cannot be read."""
+    """Open a file by what it is, or the service that a text names; ReadError (zh first)."""
+    if isinstance(path, str) and is_service(path):
+        return open_service(path, options or ReadOptions())
     where = Path(path)
     if not where.exists():
         raise ReadError(where, "文件不存在。", "the file does not exist.")

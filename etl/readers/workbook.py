@@ -114,6 +114,7 @@ class _Xlsx:
 
 @dataclass(frozen=True)
 class _Xls:
+    path: Path
     book: Any
     driver: str = "XLS"
 
@@ -127,7 +128,11 @@ class _Xls:
     def rows(self, sheet: str) -> Iterator[Row]:
         found = self.book.sheet_by_name(sheet)
         for number in range(found.nrows):
-            yield number + 1, [self._cell(cell) for cell in found.row(number)]
+            try:
+                cells = [self._cell(cell) for cell in found.row(number)]
+            except _DAMAGED_XLS as error:
+                raise _unreadable(self.path, error) from error
+            yield number + 1, cells
 
     def _cell(self, cell: Any) -> str:
         value = cell.value
@@ -151,7 +156,7 @@ def open_workbook(path: Path) -> Workbook:
     """Open an .xlsx or .xls; ReadError when it is damaged, encrypted or something else."""
     try:
         if path.suffix.lower() == ".xls":
-            return _Xls(xlrd.open_workbook(str(path), formatting_info=True))
+            return _Xls(path, xlrd.open_workbook(str(path), formatting_info=True))
         return _Xlsx(path, calamine.CalamineWorkbook.from_path(path))
     except (*_DAMAGED, *_DAMAGED_XLS) as error:
         raise _unreadable(path, error) from error

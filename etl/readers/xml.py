@@ -34,8 +34,9 @@ def stream(path: Path, tags: tuple[str, ...] | None = None) -> Iterator[Any]:
 
 
 def local(element: Any) -> str:
-    """Tag without its namespace."""
-    return str(etree.QName(element).localname)
+    """Tag without its namespace; "" for a comment. A damaged tag may hold a stray prefix."""
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 def release(element: Any) -> None:
