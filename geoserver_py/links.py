@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 def base_url(call: Call) -> str:
     """The service's root URL without a trailing slash: the configured one, or the request's."""
     configured = call.services.settings.base_url
-    return (configured or str(call.request.base_url)).rstrip("/")
+    if configured is not None:
+        return configured.rstrip("/")
+    scope = call.request.scope
+    host = call.request.headers.get("host")
+    if host is None:  # HTTP/1.0: the address that was connected to
+        host = ":".join(str(part) for part in scope.get("server") or ("localhost",))
+    return f"{scope['scheme']}://{host}{scope.get('root_path', '').rstrip('/')}"
 
 
 def link(

