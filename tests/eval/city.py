@@ -1,11 +1,10 @@
 """The city that is asked about: the synthetic sample city through the ETL, in a database.
 
-`GAPS` of its house numbers are taken out again, so that interpolation has a known truth.
+House numbers that `truth.is_gap` names are taken out again: interpolation has a known truth.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -29,20 +28,12 @@ from layers.definition import load_definitions, standing
 from layers.edit import Change, Operation, write_changes
 from layers.migrate import upgrade
 from layers.schema import apply
+from tests.eval.truth import SCALE, SEED, is_gap
 
-SEED = 20261122
-SCALE = 0.3
 LAYERS = (
     "division_county", "division_town", "division_village", "division_name", "road", "poi",
     "address",
 )  # fmt: skip
-GAPS = 40
-"""One house number of so many is taken out of the base."""
-
-
-def is_gap(address_id: str) -> bool:
-    """Whether this house number is taken out: by a hash, so truth and database agree."""
-    return int(hashlib.md5(address_id.encode()).hexdigest(), 16) % GAPS == 0
 
 
 def load(dsn: str, folder: Path, *, scale: float = SCALE) -> None:

@@ -56,7 +56,7 @@ def counties(python: Path, peer: str, texts: Sequence[str]) -> tuple[list[str], 
 
 
 def _cpca() -> Callable[[Sequence[str]], list[str]]:
-    import cpca
+    import cpca  # type: ignore[import-not-found]
 
     def parse(texts: Sequence[str]) -> list[str]:
         frame = cpca.transform([text or " " for text in texts])
@@ -67,7 +67,7 @@ def _cpca() -> Callable[[Sequence[str]], list[str]]:
 
 
 def _jionlp() -> Callable[[Sequence[str]], list[str]]:
-    import jionlp
+    import jionlp  # type: ignore[import-not-found]
 
     def one(text: str) -> str:
         try:
