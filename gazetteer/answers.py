@@ -80,17 +80,43 @@ class Asked(NamedTuple):
     main: int
 
 
-class AddressRows:
-    """Address rows by the key they were asked for, so that queries sharing a look-up stay apart."""
+class Crossing(NamedTuple):
+    """Key of the spots where two roads meet: their names, in the order of text."""
 
-    def __init__(self, rows: Mapping[Asked, Sequence[AddressPoint]] | None = None) -> None:
+    one: str
+    other: str
+
+
+class AddressRows:
+    """Rows by the key they were asked for, so that queries sharing a look-up stay apart.
+
+    House numbers come as address rows, crossings as CGCS2000 (lon, lat).
+    """
+
+    def __init__(
+        self,
+        rows: Mapping[Asked, Sequence[AddressPoint]] | None = None,
+        crossings: Mapping[Crossing, Sequence[tuple[float, float]]] | None = None,
+    ) -> None:
         self._rows = rows or {}
+        self._crossings = crossings or {}
+
+    def crossing(self, one: Edge, other: Edge) -> Iterator[tuple[float, float]]:
+        """Spots where a road that one edge may mean meets one that the other may mean."""
+        for key in crossings_of(one, other):
+            yield from self._crossings.get(key, ())
 
     def of(self, edge: Edge, main: int) -> Iterator[tuple[str, AddressPoint]]:
         """Rows of a number of a road, estate or village, each with the name that bears it."""
         for asked, name in keys_of(edge, main).items():
             for row in self._rows.get(asked, ()):
                 yield name, row
+
+
+def crossings_of(one: Edge, other: Edge) -> list[Crossing]:
+    """The keys of the crossings of two roads."""
+    names = [list(dict.fromkeys(place.name for place in edge.places)) for edge in (one, other)]
+    return [Crossing(a, b) for a in names[0] for b in names[1] if a != b]
 
 
 def keys_of(edge: Edge, main: int) -> dict[Asked, str]:

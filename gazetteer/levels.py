@@ -74,6 +74,7 @@ class Level(StrEnum):
     NUMBER = "门牌号"
     POI = "兴趣点"
     ESTATE = "住宅区"
+    CROSSING = "道路交叉路口"
     ROAD = "道路"
     VILLAGE = "村庄"
     TOWN = "乡镇"
@@ -102,6 +103,7 @@ GEOCODEJSON_TYPE = {
     Level.NUMBER: "house",
     Level.POI: "house",
     Level.ESTATE: "locality",
+    Level.CROSSING: "street",
     Level.ROAD: "street",
     Level.VILLAGE: "locality",
     Level.TOWN: "district",

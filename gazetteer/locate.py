@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gazetteer.numbers import HouseNumber
+from gazetteer.numbers import KILOMETRE, HouseNumber
 from gazetteer.records import AddressPoint
 
 EARTH_RADIUS_M = 6_371_008.8
@@ -64,6 +64,8 @@ def locate(
     the same main number, else one position between or beside the neighbouring numbers; empty
     where the road has no official numbers near it.
     """
+    if number.kind == KILOMETRE:
+        return _at_post(points, number, accuracy_m)
     exact = [p for p in points if p.number == number]
     if exact:
         return _spots(exact, accuracy_m, How.EXACT)
@@ -86,6 +88,18 @@ def locate(
     return () if beyond is None else (beyond,)
 
 
+def _at_post(
+    points: Sequence[AddressPoint], number: HouseNumber, accuracy_m: float
+) -> tuple[Located, ...]:
+    """Between the two posts around it; posts are a kilometre apart, along a road that bends."""
+    posts = [p for p in points if p.number is not None and p.number.kind == KILOMETRE]
+    exact = [p for p in posts if p.number is not None and p.number.order == number.order]
+    if exact:
+        return _spots(exact, accuracy_m, How.EXACT)
+    between = _between(posts, number, accuracy_m)
+    return () if between is None else (between,)
+
+
 def _spots(points: Iterable[AddressPoint], error_m: float, how: How) -> tuple[Located, ...]:
     """One representative for each spot: the record with the least detail below the number."""
     spots: list[AddressPoint] = []
@@ -96,8 +110,8 @@ def _spots(points: Iterable[AddressPoint], error_m: float, how: How) -> tuple[Lo
 
 
 def _between(points: Sequence[AddressPoint], number: HouseNumber, error_m: float) -> Located | None:
-    below = [p for p in points if p.number is not None and p.number.main < number.main]
-    above = [p for p in points if p.number is not None and p.number.main > number.main]
+    below = [p for p in points if p.number is not None and p.number.order < number.order]
+    above = [p for p in points if p.number is not None and p.number.order > number.order]
     if not below or not above:
         return None
     low = max(below, key=lambda p: (_main(p), p.id))
@@ -105,7 +119,7 @@ def _between(points: Sequence[AddressPoint], number: HouseNumber, error_m: float
     gap = distance_m(low.lon, low.lat, high.lon, high.lat)
     if gap > MAX_GAP_M:
         return None
-    share = (number.main - _main(low)) / (_main(high) - _main(low))
+    share = (number.order - _main(low)) / (_main(high) - _main(low))
     return Located(
         low.lon + share * (high.lon - low.lon),
         low.lat + share * (high.lat - low.lat),
@@ -128,4 +142,4 @@ def _beyond(points: Sequence[AddressPoint], number: HouseNumber, error_m: float)
 
 
 def _main(point: AddressPoint) -> int:
-    return 0 if point.number is None else point.number.main
+    return 0 if point.number is None else point.number.order

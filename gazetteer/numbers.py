@@ -26,6 +26,7 @@ _NUMBER = re.compile(
 )
 _DIGITS = re.compile("[0-9]{1,9}")
 _BARE = re.compile(r"(?P<main>[0-9]{1,5})(?:-(?P<dash>[0-9]{1,4}))?$")
+_POST = re.compile(r"k(?P<km>[0-9]{1,4})(?:\+(?P<metres>[0-9]{1,3}))?(?:米|m)?")
 _PARTS = (
     (Kind.GROUP, re.compile(rf"第?({_N})(?:村民小组|小组|组|队)")),
     (Kind.BUILDING, re.compile(rf"([a-z]?-?{_N}|[a-z])(?:号楼|#楼|栋|幢|座)")),
@@ -34,6 +35,10 @@ _PARTS = (
     (Kind.ROOM, re.compile(r"([0-9]{2,5}[a-z]?)(?:号房|室|房)")),
     (Kind.ROOM, re.compile(r"(?<=[栋幢座元梯层楼])([0-9]{2,5}[a-z]?)(?![0-9号])")),
 )
+
+
+KILOMETRE = "K"
+"""Kind of kilometre posts."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,7 +54,16 @@ class HouseNumber:
     kind: str = ""
 
     def __str__(self) -> str:
+        if self.kind == KILOMETRE:
+            return f"K{self.main}{'+' + self.sub if self.sub else ''}"
         return f"{self.kind}{self.main}号{'之' + self.sub if self.sub else ''}"
+
+    @property
+    def order(self) -> int:
+        """Place in the order of its road: the main number, or metres for kilometre posts."""
+        if self.kind == KILOMETRE:
+            return self.main * 1000 + int(self.sub or 0)
+        return self.main
 
     @property
     def is_odd(self) -> bool:
@@ -90,6 +104,9 @@ def numeral(text: str) -> int:
 def house_number(text: str) -> HouseNumber | None:
     """Parse the number field of a record (12号, 12-3, 自编12号之三); None if it is none."""
     key = key_of(text)
+    post = _POST.fullmatch(key)
+    if post is not None:
+        return _from_post(post)
     match = _NUMBER.fullmatch(key) or _BARE.fullmatch(key)
     return None if match is None else _from_match(match)
 
@@ -122,6 +139,9 @@ def parts(key: str) -> Iterator[Part]:
     for match in _NUMBER.finditer(key):
         number = _from_match(match)
         yield Part(match.start(), match.end(), Kind.NUMBER, str(number), number)
+    for match in _POST.finditer(key):
+        post = _from_post(match)
+        yield Part(match.start(), match.end(), Kind.NUMBER, str(post), post)
     for kind, pattern in _PARTS:
         for match in pattern.finditer(key):
             if match.end() > match.start():
@@ -132,6 +152,9 @@ def parts(key: str) -> Iterator[Part]:
 def part_of(kind: Kind, text: str) -> tuple[str, HouseNumber | None] | None:
     """Value and house number of a text that is one part of this kind as a whole, else None."""
     if kind is Kind.NUMBER:
+        post = _POST.fullmatch(text)
+        if post is not None:
+            return str(_from_post(post)), _from_post(post)
         match = _NUMBER.fullmatch(text) or _BARE.fullmatch(text)
         if match is None:
             return None
@@ -152,6 +175,11 @@ def trailing_number(key: str, start: int) -> Part | None:
         return None
     number = _from_match(match)
     return Part(match.start(), match.end(), Kind.NUMBER, str(number), number)
+
+
+def _from_post(match: re.Match[str]) -> HouseNumber:
+    """K2345+600: 600 m beyond the kilometre post 2345 of a road."""
+    return HouseNumber(int(match["km"]), match["metres"] or "", KILOMETRE)
 
 
 def _from_match(match: re.Match[str]) -> HouseNumber:

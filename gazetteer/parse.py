@@ -7,6 +7,7 @@ Costs are in "unread Han characters": leaving one character unread costs 1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from gazetteer.index import Form, GazetteerIndex
@@ -16,6 +17,7 @@ from gazetteer.names import CLASS_CHARACTERS
 from gazetteer.normalise import Normalised, is_han, normalise
 from gazetteer.numbers import parts, trailing_number
 from gazetteer.readings import OUTSIDE, Edge, Parse, Reading, known_edge
+from gazetteer.relative import displacing_ranges
 from gazetteer.shapes import reshaped, shape_of
 from gazetteer.similar import similar_edges
 
@@ -37,6 +39,12 @@ _UNKNOWN = (
     (Kind.ESTATE, ("花园", "小区", "公寓", "大厦", "新村", "宿舍", "苑", "城", "广场")),
 )
 _ROAD_WORDS = ("路", "街", "巷", "弄", "大道", "高速", "公路", "大桥")
+_HIGHWAY = re.compile(
+    r"(?P<letter>[gsxy])(?P<number>[0-9]{2,4})(?:线|国道|省道|县道|乡道|高速)?"
+    r"|(?P<after>[0-9]{3})(?P<a>国道|省道|县道|乡道)|(?P<b>国道|省道|县道|乡道)(?P<before>[0-9]{3})"
+)
+_HIGHWAY_LETTER = {"国道": "g", "省道": "s", "县道": "x", "乡道": "y"}
+_POLE = re.compile(r"(?:路灯杆|路灯|灯杆|电线杆|电杆)(?:编号|号)?:?[a-z0-9-]{3,20}")
 _BREAKS = "省市县区镇与和,()在"
 """Characters that no unknown name is thought to span."""
 
@@ -47,15 +55,9 @@ _NOTES = (
     "中国", "附近", "旁边", "对面", "隔壁", "门口", "门前", "路口", "靠近", "楼下", "斜对面",
     "左侧", "右侧", "交叉口", "交汇处", "交叉路口", "以东", "以西", "以南", "以北", "往东", "往西",
     "往南", "往北", "群众反映", "地址", "位于", "旁", "内", "里", "的", "在", "与", "和", "处",
-    "有人", "请处理", "委会", "村委会", "居委会", "村民委员会", "居民委员会", "民委员会",
+    "有人", "请处理", "围龙屋", "十字路口", "交界处", "周边", "一带", "正对面",
+    "委会", "村委会", "居委会", "村民委员会", "居民委员会", "民委员会",
 )  # fmt: skip
-DISPLACING = frozenset(
-    {
-        "附近", "旁边", "对面", "隔壁", "斜对面", "左侧", "右侧", "以东", "以西", "以南", "以北",
-        "往东", "往西", "往南", "往北", "交叉口", "交汇处", "交叉路口", "路口", "旁", "靠近",
-    }
-)  # fmt: skip
-"""Words after which the place meant is near the place named, not at it."""
 
 
 def parse(index: GazetteerIndex, text: str) -> Parse:
@@ -70,7 +72,8 @@ def parse(index: GazetteerIndex, text: str) -> Parse:
         # pinyin typed with blanks between syllables
         normalised = _without(normalised, " ")
         key = normalised.key
-    if key.isascii() or _DIGIT.isdisjoint(key) or index.has_numbered_name(key):
+    plain = key.isascii() or _DIGIT.isdisjoint(key)
+    if plain or _HIGHWAY.search(key) or index.has_numbered_name(key):
         readings, loose = _readings(index, key)
         return Parse(normalised, readings, loose)
     shape, places = shape_of(key)
@@ -147,6 +150,10 @@ def _rule_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
         while position >= 0:
             yield Edge(position, position + len(note), Kind.NOTE, note, 0.1 + 0.1 * len(note))
             position = key.find(note, position + 1)
+    for start, end in displacing_ranges(key):
+        yield Edge(start, end, Kind.NOTE, key[start:end], 0.1 + 0.05 * (end - start))
+    for lamp in _POLE.finditer(key):
+        yield Edge(lamp.start(), lamp.end(), Kind.NOTE, lamp[0], 0.3)
     opened = key.find("(")
     while opened >= 0:
         closed = key.find(")", opened)
@@ -154,7 +161,41 @@ def _rule_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
         inside = key[opened:closed].strip("()")
         yield Edge(opened, closed, Kind.NOTE, inside, 0.1 + 0.12 * len(inside))
         opened = key.find("(", closed)
+    yield from _numbered_roads(index, key)
+    yield from _former_plates(key)
     yield from _unknown_names(index, key)
+
+
+def _numbered_roads(index: GazetteerIndex, key: str) -> Iterator[Edge]:
+    """G206, G206线, 206国道 and 国道206 are one road, by whichever name it is recorded."""
+    for match in _HIGHWAY.finditer(key):
+        low, high = match.span()
+        number = match["number"] or match["after"] or match["before"]
+        word = match["a"] or match["b"] or ""
+        letter = match["letter"] or _HIGHWAY_LETTER.get(word, "g")
+        full = {v: k for k, v in _HIGHWAY_LETTER.items()}[letter]
+        names = (f"{letter}{number}", f"{letter}{number}线", f"{number}{full}", f"{full}{number}",
+                 f"{full}{letter}{number}", f"{letter}{number}{full}")  # fmt: skip
+        places = tuple(
+            dict.fromkeys(
+                place
+                for name in names
+                for entry in index.entries(name)
+                if entry.kind is Kind.ROAD
+                for place in entry.places
+            )
+        )
+        if places:
+            yield known_edge(low, high, Kind.ROAD, places, 0.05, Status.ORIGINAL, Form.FULL)
+        else:
+            yield Edge(low, high, Kind.ROAD, match[0].upper(), 0.5, Status.UNMATCHED)
+
+
+def _former_plates(key: str) -> Iterator[Edge]:
+    """A former plate beside the present one (旧门牌8号新门牌26号) is a remark."""
+    for part in parts(key):
+        if part.number is not None and part.number.kind == "旧":
+            yield Edge(part.start, part.end, Kind.NOTE, part.value, 0.4)
 
 
 def _unknown_names(index: GazetteerIndex, key: str) -> Iterator[Edge]:

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gazetteer.answers import AddressRows, Answer, Asked, Hints
+from gazetteer.answers import AddressRows, Answer, Asked, Crossing, Hints
 from gazetteer.index import GazetteerIndex
 from gazetteer.levels import Kind
 from gazetteer.match import resolve, wanted
@@ -164,12 +164,13 @@ class GazetteerService:
         """Answer addresses in order, with one look-up of house numbers for all of them."""
         index = await self.index(principal)
         known = hints or Hints()
-        with_numbers = "address" in self.readable(principal)
+        readable = self.readable(principal)
+        sources = {Asked: "address" in readable, Crossing: "road" in readable}
         answers: list[Answer] = []
         for start in range(0, len(texts), _TOGETHER):
             some = texts[start : start + _TOGETHER]
             parses, keys = await _aside(len(some), _read_all, index, some)
-            rows = await fetch_addresses(connection, keys if with_numbers else ())
+            rows = await fetch_addresses(connection, [k for k in keys if sources[type(k)]])
             answers += await _aside(len(some), _judge_all, index, parses, rows, known)
         return answers
 
@@ -242,9 +243,11 @@ async def _aside(weight: int, work: Callable[..., T], *arguments: object) -> T:
     return await asyncio.to_thread(work, *arguments)
 
 
-def _read_all(index: GazetteerIndex, texts: Sequence[str]) -> tuple[list[Parse], set[Asked]]:
+def _read_all(
+    index: GazetteerIndex, texts: Sequence[str]
+) -> tuple[list[Parse], set[Asked | Crossing]]:
     parses = [parse(index, text) for text in texts]
-    keys: set[Asked] = set()
+    keys: set[Asked | Crossing] = set()
     for parsed in parses:
         keys |= wanted(parsed)
     return parses, keys

@@ -14,7 +14,7 @@ from typing import Any
 import shapely
 from psycopg import AsyncConnection, sql
 
-from gazetteer.answers import AddressRows, Asked
+from gazetteer.answers import AddressRows, Asked, Crossing
 from gazetteer.levels import CODE_LENGTH, Kind
 from gazetteer.locate import distance_m
 from gazetteer.names import official_name
@@ -152,13 +152,17 @@ _BY_NUMBER = {
 }
 
 
-async def fetch_addresses(connection: Connection, wanted: Iterable[Asked]) -> AddressRows:
-    """The address rows of all keys; where a number is not on record, its neighbours.
+async def fetch_addresses(
+    connection: Connection, wanted: Iterable[Asked | Crossing]
+) -> AddressRows:
+    """The address rows of all keys; where a number is not on record, its neighbours; crossings.
 
     One statement for each kind of key, and one more for the neighbours, however many the keys.
     """
     found: dict[Asked, list[AddressPoint]] = {}
-    asked = sorted(set(wanted))
+    keys_wanted = set(wanted)
+    asked = sorted(key for key in keys_wanted if isinstance(key, Asked))
+    pairs = sorted(key for key in keys_wanted if isinstance(key, Crossing))
     for kind, (name, bearer) in _BY_NUMBER.items():
         keys = [key for key in asked if key.kind is kind]
         if not keys:
@@ -167,7 +171,22 @@ async def fetch_addresses(connection: Connection, wanted: Iterable[Asked]) -> Ad
         missing = [key for key in keys if key not in found]
         if missing and bearer is not None:
             await _fetch(connection, _plates_sql("address_around", bearer), missing, found)
-    return AddressRows(found)
+    return AddressRows(found, await _crossings(connection, pairs))
+
+
+async def _crossings(
+    connection: Connection, pairs: Sequence[Crossing]
+) -> dict[Crossing, list[tuple[float, float]]]:
+    if not pairs:
+        return {}
+    cursor = await connection.execute(
+        statement("crossings"),
+        {"ones": [pair.one for pair in pairs], "others": [pair.other for pair in pairs]},
+    )
+    found: dict[Crossing, list[tuple[float, float]]] = {}
+    for ordinal, lon, lat, _ in await cursor.fetchall():
+        found.setdefault(pairs[ordinal - 1], []).append((lon, lat))
+    return found
 
 
 async def _fetch(

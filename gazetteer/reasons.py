@@ -1,0 +1,178 @@
+"""What each rule takes from a score, and the words that explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gazetteer.answers import Reason
+from gazetteer.history import other_names
+from gazetteer.index import Form
+from gazetteer.levels import Kind
+from gazetteer.locate import How
+from gazetteer.normalise import Normalised, is_han, key_of
+from gazetteer.readings import Edge, Reading
+from gazetteer.records import Place, contains
+from gazetteer.relative import displacement
+
+CROSSING = "crossing"
+"""Category of a place that is the crossing of two roads."""
+
+_LEADS = ("在", "到", "于", "反映", "是", "住", "经过", "路过", "去", "从", "称", "报", "投诉", ":")
+"""Words after which a report names its place."""
+_FOLLOWS = (
+    "有", "发生", "出现", "存在", "乱", "被", "没", "无", "很", "请", "希望", "要求", "积水", "堵",
+    "损坏", "缺失", "漏水", "噪音", "占道", "违", "路面", "垃圾", "井盖", "停", "晚上", "每天",
+)  # fmt: skip
+"""Words with which a report goes on to what happened there."""
+
+HOW_REASON = {
+    How.EXACT: Reason("number", "门牌相符", "the house number is on record"),
+    How.MAIN_NUMBER: Reason(
+        "main-number", "主门牌相符，附号没有记录", "main number on record, its suffix is not", -0.08
+    ),
+    How.INTERPOLATED: Reason(
+        "interpolated", "由相邻门牌内插", "interpolated between neighbouring numbers", -0.15
+    ),
+    How.NEAREST: Reason(
+        "nearest", "取最近的门牌", "position of the nearest number on record", -0.25
+    ),
+}
+_FORM_REASON = {
+    Form.SHORT: ("short-name", "简称", "short name"),
+    Form.CLASS: ("other-class", "通名不同", "other class word"),
+    Form.PINYIN: ("pinyin", "拼音", "pinyin"),
+    Form.FORMER: ("former-name", "旧名", "former name"),
+    Form.ALIAS: ("alias", "别名", "alias"),
+    Form.INITIALS: ("initials", "拼音首字母", "pinyin initials"),
+    Form.HOMOPHONE: ("homophone", "同音字", "sounds the same"),
+    Form.FUZZY: ("one-character", "一字之差", "one character differs"),
+}
+_FORM_DELTA = {
+    Form.CLASS: -0.08,
+    Form.PINYIN: -0.05,
+    Form.FORMER: -0.03,
+    Form.ALIAS: -0.05,
+    Form.INITIALS: -0.15,
+    Form.HOMOPHONE: -0.11,
+    Form.FUZZY: -0.12,
+}
+_SHORT_DELTA = {Kind.PROVINCE: 0.0, Kind.CITY: 0.0, Kind.COUNTY: 0.0, Kind.TOWN: -0.02}
+
+
+def general_reasons(
+    normalised: Normalised, reading: Reading, behind: float, place: Place
+) -> Iterable[Reason]:
+    """What the reading as a whole takes from the score, whatever it is matched to."""
+    for edge in reading.edges:
+        if edge.form in _FORM_REASON and edge.form is not None:
+            rule, zh, en = _FORM_REASON[edge.form]
+            delta = _FORM_DELTA.get(edge.form) or _SHORT_DELTA.get(edge.kind, -0.05)
+            typed = normalised.original(edge.start, edge.end)
+            meant = _meant(edge, place)
+            if edge.form in (Form.FORMER, Form.ALIAS):
+                zh = f"{zh}：{_became(normalised.key[edge.start : edge.end], place.code[:4])}"
+            yield Reason(rule, f"{typed} → {meant}（{zh}）", f"{en}: {meant}", delta)
+            if edge.form in (Form.FUZZY, Form.HOMOPHONE) and not _confirmed(reading, edge):
+                yield Reason(
+                    "unconfirmed",
+                    "没有上级地名佐证",
+                    "no other name in the text confirms the correction",
+                    -0.2,
+                )
+        elif edge.is_unknown and not edge.codes:
+            yield Reason(
+                "unknown-name",
+                f"{edge.kind.zh}“{edge.value}”不在地名库中",
+                f"{edge.kind.label} {edge.value!r} is not in the gazetteer",
+                -0.2,
+            )
+    yield from _unread_reasons(normalised, reading)
+    for before, after in reading.conflicts:
+        yield Reason(
+            "conflict",
+            f"{after.value}不属于{before.value}",
+            f"{after.value} is not in {before.value}",
+            -0.5,
+        )
+    if reading.restarted:
+        yield Reason(
+            "restart", "前面的区划与后文矛盾，以后文为准", "an earlier division was given up", -0.25
+        )
+    way = displacement(reading, crossing=place.category == CROSSING)
+    if way is not None:
+        yield Reason(
+            "displaced",
+            f"文中说的是“{way.text}”，不是原处",
+            f"the text says {way.text!r}: near it, not at it",
+            -0.05 if way.azimuth is not None and way.metres else -0.1,
+        )
+    if behind > 0:
+        yield Reason("other-reading", "另一种读法", "another reading is likelier", -0.08 * behind)
+
+
+def _unread_reasons(normalised: Normalised, reading: Reading) -> Iterable[Reason]:
+    """What was not read: part of the address (which costs), or prose around it (hardly)."""
+    key = normalised.key
+    prose: list[tuple[int, int]] = []
+    missed_ranges: list[tuple[int, int]] = []
+    for low, high in reading.unread(key):
+        (prose if _is_prose(key, reading, low, high) else missed_ranges).append((low, high))
+    if prose:
+        words = "、".join(normalised.original(low, high) for low, high in prose)[:60]
+        yield Reason("prose", f"与地点无关：{words}", f"not about the place: {words}", -0.03)
+    if not missed_ranges:
+        return
+    apart = sum(high - low for low, high in prose)
+    total = max(1, sum(is_han(c) or c.isalnum() for c in key) - apart)
+    missed = sum(is_han(c) or c.isalnum() for low, high in missed_ranges for c in key[low:high])
+    words = "、".join(normalised.original(low, high) for low, high in missed_ranges)[:60]
+    yield Reason(
+        "unread",
+        f"未用到：{words}",
+        f"not used: {words}",
+        -max(0.05, 0.03 * missed, 0.45 * missed / total),
+    )
+    if any(_before_name(reading, low, high) for low, high in missed_ranges):
+        yield Reason("gap", "名称之前有未读的字", "characters before a name were not read", -0.12)
+
+
+def _is_prose(key: str, reading: Reading, low: int, high: int) -> bool:
+    """Whether unread text stands apart from the place: before it or after it, behind a break."""
+    located = [e for e in reading.edges if e.kind is not Kind.NOTE and not e.is_unknown]
+    if not located:
+        return False
+    first, last = located[0].start, max(e.end for e in located)
+    if high <= first:
+        return high < first or key[:high].endswith(_LEADS)
+    if low >= last:
+        return low > last or key.startswith(_FOLLOWS, low)
+    return False
+
+
+def _became(typed: str, city_code: str) -> str:
+    """What became of a former name, or what an alias is for."""
+    known = (o.reason for o in other_names(city_code) if key_of(o.name) == typed)
+    return next(known, "")
+
+
+def _before_name(reading: Reading, low: int, high: int) -> bool:
+    """Whether unread characters stand directly before a name, so belong to it."""
+    return (low == 0 or any(e.end == low and e.places for e in reading.edges)) and any(
+        e.start == high and e.places for e in reading.edges
+    )
+
+
+def _confirmed(reading: Reading, edge: Edge) -> bool:
+    """Whether another name leaves few enough places for a misspelled one: its county or nearer."""
+    return any(
+        e is not edge and e.form in (Form.FULL, Form.SHORT, Form.CLASS) and e.kind >= Kind.COUNTY
+        for e in reading.edges
+    )
+
+
+def _meant(edge: Edge, place: Place) -> str:
+    """Which of the names that an edge may stand for leads to the place."""
+    if edge.kind is place.kind and not edge.codes:
+        return place.name
+    fitting = (p.name for p in edge.places if contains(p.code, place.code))
+    return next(fitting, edge.value)
