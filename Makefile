@@ -6,6 +6,7 @@
 #   make eval [EVAL='--part hand --no-peers']               how right the address engine is, by class
 #   make detection                                          datum detection on labelled deliveries
 #   make crash                                              runs of the ETL killed at 20 moments
+#   make fuzz                                               200 damaged files of each format
 #   make clean                                              remove all that these made here
 
 SHELL := /bin/sh
@@ -50,6 +51,9 @@ crash: $(BIN)/.ready
 
 eval: $(BIN)/.ready $(NODE)
 	@exec $(BIN)/python -m tests.eval $(EVAL)
+
+fuzz: $(BIN)/.ready
+	@GEOSERVER_PY_FUZZ_SEEDS=200 exec $(BIN)/pytest tests/etl/test_reader_fuzz.py
 
 format: $(BIN)/.ready
 	@$(BIN)/ruff check --fix .

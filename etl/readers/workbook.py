@@ -26,7 +26,7 @@ from etl.readers.padding import ZEROS, Padding, padded_cells
 # xlrd takes a damaged record at its word: any of these may come of it
 _DAMAGED_XLS = (
     xlrd.XLRDError, CompDocError, AssertionError, LookupError, ValueError, TypeError,
-    AttributeError, ArithmeticError, struct.error, MemoryError, OSError,
+    AttributeError, ArithmeticError, struct.error, MemoryError, RecursionError, OSError,
 )  # fmt: skip
 
 Row = tuple[int, list[str]]
