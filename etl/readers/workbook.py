@@ -10,6 +10,7 @@ import datetime as dt
 import itertools
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,7 +149,8 @@ class _Xls:
 
 
 _DAMAGED = (
-    calamine.CalamineError, zipfile.BadZipFile, etree.XMLSyntaxError, KeyError, OSError, ValueError,
+    calamine.CalamineError, zipfile.BadZipFile, etree.XMLSyntaxError, NotImplementedError, EOFError,
+    KeyError, OSError, ValueError, zlib.error,
 )  # fmt: skip
 
 
