@@ -1,8 +1,9 @@
 """Numbering of house plates along a street, after GB/T 35639-2017 annex B (informative).
 
-Numbers ascend from the east on east-west streets, from the north on north-south ones, from the
-entrance in dead ends; seen in that direction odd numbers stand to the right. Positions are plane
-metres (x east, y north). Pure functions over one street at a time.
+Numbers ascend from the east on east-west streets, from the north on north-south ones; odd numbers
+stand on the north or west side, which is to the right of that way. (Dead ends count from their
+entrance; which end that is a line alone does not tell, so for them it is advice to look.)
+Positions are plane metres (x east, y north). Pure functions over one street at a time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ import numpy as np
 import shapely
 
 from gazetteer.numbers import HouseNumber
+
+_CLEAR = 0.3
+"""Rank correlation of numbers with places, from which on a street has a direction."""
 
 
 class Severity(StrEnum):
@@ -56,6 +60,7 @@ class NumberingRules:
     """The city's practice (profile ``codes.address.numbering``); the defaults are annex B."""
 
     odd_side: str = "right"
+    """right or left, seen from where annex B begins to count."""
     gap: int = 10
     """So many numbers of one side in a row that are missing are worth a look (reserves)."""
     far_m: float = 100.0
@@ -103,9 +108,9 @@ def check_street(
                 f"{name}: numbers do not begin in the {rule} (annex B)",
             )
         )  # fmt: skip
-        near = [Placed(p.plate, -p.along, -p.off) for p in reversed(near)]
+        near.reverse()  # sides stay as seen from where annex B begins
     sides = _sides(near)
-    found += _side_findings(name, sides, near, rules)
+    found += _side_findings(name, sides, near, rules, line)
     for parity, side in sides.items():
         own = [p for p in near if p.plate.number.is_odd == parity and _on(p, side)]
         found += _order(name, own)
@@ -160,14 +165,33 @@ def _origin_words(line: shapely.LineString) -> tuple[str, str]:
     return ("北", "north") if heading_of(line) == "north-south" else ("东", "east")
 
 
+def _side_words(line: shapely.LineString, side: str) -> tuple[str, str]:
+    """The compass side that is right or left of the way from where annex B begins."""
+    right, left = {
+        "east-west": (("北", "north"), ("南", "south")),
+        "north-south": (("西", "west"), ("东", "east")),
+        "northeast-southwest": (("西北", "north-west"), ("东南", "south-east")),
+        "northwest-southeast": (("东北", "north-east"), ("西南", "south-west")),
+    }[heading_of(line)]
+    return right if side == "right" else left
+
+
 def _ascends(placed: Sequence[Placed]) -> bool | None:
-    """Whether numbers ascend along the line; None where neither direction has the better of it."""
-    position = np.array([p.along for p in placed])
-    number = np.array([p.plate.number.main for p in placed], dtype=float)
-    if np.ptp(position) == 0:
+    """Whether numbers ascend along the line; None where neither direction has the better of it.
+
+    Each side is judged by itself: one may begin farther on than the other.
+    """
+    agreement, weight = 0.0, 0
+    for odd in (True, False):
+        side = [p for p in placed if p.plate.number.is_odd == odd]
+        position = np.array([p.along for p in side])
+        number = np.array([p.plate.number.main for p in side], dtype=float)
+        if len(side) > 1 and np.ptp(position) > 0 and np.ptp(number) > 0:
+            together = float(np.corrcoef(_ranks(position), _ranks(number))[0, 1])
+            agreement, weight = agreement + len(side) * together, weight + len(side)
+    if not weight or abs(agreement / weight) < _CLEAR:
         return None
-    agreement = float(np.corrcoef(_ranks(position), _ranks(number))[0, 1])
-    return None if abs(agreement) < 0.3 else agreement > 0
+    return agreement > 0
 
 
 def _ranks(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[float]:
@@ -191,7 +215,11 @@ def _on(p: Placed, side: int) -> bool:
 
 
 def _side_findings(
-    name: str, sides: dict[bool, int], placed: Sequence[Placed], rules: NumberingRules
+    name: str,
+    sides: dict[bool, int],
+    placed: Sequence[Placed],
+    rules: NumberingRules,
+    line: shapely.LineString,
 ) -> Iterable[Finding]:
     wrong = [p for p in placed if not _on(p, sides[p.plate.number.is_odd])]
     if len(wrong) > len(placed) / 3:  # the street does not tell odd from even
@@ -201,11 +229,10 @@ def _side_findings(
         )  # fmt: skip
         return
     if sides[True] == (1 if rules.odd_side == "right" else -1):
-        zh = {"right": "右", "left": "左"}[rules.odd_side]
+        zh, en = _side_words(line, rules.odd_side)
         yield Finding(
             "parity", Severity.ADVICE, (),
-            f"{name}：单号不在前进方向的{zh}侧",
-            f"{name}: odd numbers are not on the {rules.odd_side}",
+            f"{name}：单号不在{zh}侧", f"{name}: odd numbers are not on the {en} side",
         )  # fmt: skip
     for p in wrong:
         yield Finding(

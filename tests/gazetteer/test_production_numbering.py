@@ -62,7 +62,7 @@ def test_a_street_of_the_standard_has_no_finding(heading: str, drawn_backwards: 
 
 def test_numbers_from_the_other_end_are_advice_and_no_error() -> None:
     line, plates = street()
-    turned = [Plate(p.id, p.number, -210 - p.x, -p.y) for p in plates]
+    turned = [Plate(p.id, p.number, -210 - p.x, p.y) for p in plates]
     line = shapely.LineString([(-220, 0), (0, 0)])
     found = check_street("路", line, turned, RULES)
     assert [(f.rule, f.severity) for f in found] == [("direction", Severity.ADVICE)]
@@ -74,8 +74,27 @@ def test_sides_exchanged_are_advice() -> None:
     turned = [Plate(p.id, p.number, p.x, -p.y) for p in plates]
     found = check_street("路", line, turned, RULES)
     assert [(f.rule, f.severity) for f in found] == [("parity", Severity.ADVICE)]
+    assert "北侧" in found[0].zh
     left = NumberingRules(odd_side="left")
     assert check_street("路", line, turned, left) == []
+
+
+def test_a_side_that_begins_farther_on_has_a_direction_all_the_same() -> None:
+    line, plates = street(count=24)
+    late = [Plate(p.id, p.number, p.x - 120, p.y) if not p.number.is_odd else p for p in plates]
+    line = shapely.LineString([(0, 0), (-280, 0)])
+    assert rules_of(late, line) == {}
+
+
+def test_numbers_in_no_order_are_an_error_of_the_street() -> None:
+    line, plates = street()
+    mixed = [
+        Plate(p.id, HouseNumber(n), p.x, p.y)
+        for p, n in zip(plates, (7, 12, 1, 4, 15, 20, 3, 2, 19, 16, 5, 6, 13, 18, 9, 8, 17, 10, 11,
+                                 14), strict=True)
+    ]  # fmt: skip
+    found = check_street("路", line, mixed, RULES)
+    assert {f.severity for f in found if f.rule in ("direction", "order")} == {Severity.ERROR}
 
 
 def test_a_plate_on_the_wrong_side_is_named() -> None:
