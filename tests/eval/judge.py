@@ -78,7 +78,7 @@ class Answer:
             return False
         if CITY in truth.codes and not self.code.startswith(CITY):
             return False
-        if truth.towns and not self.town(truth):
+        if truth.towns and (truth.town_wanted or len(self.code) >= 9) and not self.town(truth):
             return False
         if truth.area and truth.villages and self.code not in truth.villages:
             return False

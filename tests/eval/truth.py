@@ -26,7 +26,7 @@ import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -41,6 +41,8 @@ SEED = 20261122
 SCALE = 0.3
 GAPS = 40
 """One house number of so many is taken out of the base."""
+VAGUE_M = 350.0
+"""What 附近 may mean: a stated error of so much is still of use."""
 _DIVISIONS = ("division_county", "division_town", "division_village")
 _STEP = {
     "东": (1, 0), "西": (-1, 0), "南": (0, -1), "北": (0, 1),
@@ -79,6 +81,8 @@ class Truth:
     """The label is a division or road: the random position is judged on its own."""
     road: str = ""
     """Name of the road that must be found."""
+    town_wanted: bool = True
+    """Whether an answer must name the town to be right: not at a crossing."""
     no_number: bool = False
     """An answer that claims a house number is wrong."""
 
@@ -223,7 +227,9 @@ class Base:
         kind, _, value = label.partition(":")
         parts = value.split("|")
         try:
-            return self._truth(kind, parts, random.Random(text))
+            truth = self._truth(kind, parts, random.Random(text))
+            vague = kind == "near" and "附近" in text
+            return replace(truth, useful_m=VAGUE_M) if vague else truth
         except KeyError as missing:
             raise BadLabelError(f"{label}: no {missing} in the sample city") from missing
 
@@ -257,11 +263,11 @@ class Base:
             dx, dy = _STEP[parts[1]] if kind == "offset" else (0.0, 0.0)
             at = shapely.Point(house.position.x + dx * away, house.position.y + dy * away)
             slack = 60.0 if kind == "near" else 30.0 + 0.15 * away
-            towns = self.towns_along(at, 60.0)
+            towns = tuple({*self.towns_along(at, 60.0), house.code[:9]})
             return Truth("place", towns, None, at, slack, 120.0 + away / 2)
         if kind == "cross":
             at = self.crossings[parts[0], parts[1]]
-            return Truth("place", self.towns_along(at), None, at, 25.0, 80.0)
+            return Truth("place", self.towns_along(at), None, at, 25.0, 80.0, town_wanted=False)
         if kind in ("road", "about"):
             road = self.roads[parts[0]]
             at = luck.choice(shapely.get_parts(road)).interpolate(luck.random(), normalized=True)
