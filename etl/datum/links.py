@@ -8,10 +8,14 @@ from typing import Any
 
 from etl.datum.coordsys import Coordsys, parse_coordsys
 from etl.datum.errors import RegistryError
+from etl.datum.plane_steps import AffineStep, LocalGridStep, PolynomialStep
 from etl.datum.similarity import Similarity
 from etl.datum.steps import Convention, DatumStep, HelmertStep, OperationStep, SimilarityStep
 
-_COMMON = {"kind", "name", "source", "target", "accuracy_m", "authority", "parameters"}
+_COMMON = {"kind", "name", "source", "target", "accuracy_m", "authority", "parameters", "area",
+           "registered_by"}  # fmt: skip
+KINDS = ("similarity", "affine", "polynomial", "local_grid", "helmert", "operation",
+         "height_offset")  # fmt: skip
 _SEVEN = ("x", "y", "z", "rx", "ry", "rz", "s")
 
 
@@ -45,7 +49,7 @@ def _convention(parameters: Mapping[str, Any]) -> Convention:
 def link_from_mapping(entry: Mapping[str, Any], grids: Mapping[str, str]) -> DatumStep:
     """One registered step from its mapping; RegistryError names what is missing.
 
-    Keys: kind (similarity | helmert | operation), source, target, accuracy_m (> 0),
+    Keys: kind (one of KINDS), source, target, accuracy_m (> 0),
     authority (who measured or fitted it), parameters (the numbers), optional name; an operation
     has `parameters: {operation: "EPSG:NNNN"}`.
     """
@@ -71,6 +75,20 @@ def link_from_mapping(entry: Mapping[str, Any], grids: Mapping[str, str]) -> Dat
         similarity = Similarity.from_parameters(parameters)
         ends = (source.name, target.name)
         return SimilarityStep(label, ends[0], ends[1], similarity, accuracy, authority)
+    if kind in ("affine", "polynomial"):
+        if source.kind != "plane" or target.kind != "plane":
+            raise RegistryError(f"{kind} 只用于平面坐标；{kind} joins plane grids, not {label}")
+        names = (source.name, target.name)
+        made = AffineStep if kind == "affine" else PolynomialStep
+        return made.registered(label, names, parameters, accuracy, authority)
+    if kind == "local_grid":
+        if source.kind != "plane" or source.epsg is not None:
+            raise RegistryError(
+                f"local_grid 的 source 须是 grids 中登记的地方坐标系，不能是 {source.name}；"
+                f" the source of a local_grid is a grid registered under grids, not {source.name}"
+            )
+        local = (source.name, _code(target, kind))
+        return LocalGridStep.registered(label, local, parameters, accuracy, authority)
     if kind == "helmert":
         missing = [key for key in _SEVEN if key not in parameters]
         convention = _convention(parameters)
@@ -89,6 +107,6 @@ def link_from_mapping(entry: Mapping[str, Any], grids: Mapping[str, str]) -> Dat
         ends = (f"EPSG:{codes[0]}", f"EPSG:{codes[1]}")
         return OperationStep(ends[0], ends[1], operation.upper(), accuracy)
     raise RegistryError(
-        f"不认识的转换种类 {kind!r}，可用 similarity、helmert、operation；"
-        f" unknown kind {kind!r} of step {label}"
+        f"不认识的转换种类 {kind!r}，可用 {'、'.join(KINDS)}；"
+        f" unknown kind {kind!r} of step {label}; known: {', '.join(KINDS)}"
     )

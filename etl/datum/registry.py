@@ -22,6 +22,7 @@ from etl.datum.coordsys import (
     parse_coordsys,
 )
 from etl.datum.errors import DatumRefused, RegistryError
+from etl.datum.heights import HeightOffset
 from etl.datum.links import link_from_mapping
 from etl.datum.steps import (
     DatumStep,
@@ -107,6 +108,9 @@ class DatumRegistry:
 
     links: tuple[DatumStep, ...] = ()
     grids: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    heights: tuple[HeightOffset, ...] = ()
+    notes: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    """Area and registrar of a step, by the step's name."""
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any] | None) -> DatumRegistry:
@@ -119,8 +123,40 @@ class DatumRegistry:
                 f"datum 配置只能有 grids 和 links；unknown keys: {', '.join(sorted(unknown))}"
             )
         grids = MappingProxyType({str(k): str(v) for k, v in (mapping.get("grids") or {}).items()})
-        links = tuple(link_from_mapping(entry, grids) for entry in mapping.get("links") or ())
-        return cls(links, grids)
+        entries = mapping.get("links") or ()
+        plan = [entry for entry in entries if entry.get("kind") != "height_offset"]
+        links = tuple(link_from_mapping(entry, grids) for entry in plan)
+        heights = tuple(HeightOffset.from_mapping(e) for e in entries if e not in plan)
+        named = [step.name for step in links] + [offset.name for offset in heights]
+        ordered = [*plan, *(entry for entry in entries if entry not in plan)]
+        notes = {
+            name: {key: str(e[key]) for key in ("area", "registered_by") if e.get(key)}
+            for name, e in zip(named, ordered, strict=True)
+        }
+        return cls(links, grids, heights, MappingProxyType(notes))
+
+    def merged(self, other: DatumRegistry) -> DatumRegistry:
+        """Both registrations together; the more accurate of two steps wins in a chain."""
+        return DatumRegistry(
+            (*self.links, *other.links),
+            MappingProxyType({**self.grids, **other.grids}),
+            (*self.heights, *other.heights),
+            MappingProxyType({**self.notes, **other.notes}),
+        )
+
+    def height(self, source: str, target: str) -> HeightOffset:
+        """The registered offset between two height systems; DatumRefused without one."""
+        for offset in self.heights:
+            if (offset.source, offset.target) == (source, target):
+                return offset
+            if (offset.target, offset.source) == (source, target):
+                return offset.inverted()
+        known = "；".join(f"{h.source} → {h.target}" for h in self.heights) or "无 none"
+        raise DatumRefused(
+            f"高程系 {source} 到 {target} 没有登记改正数（已登记：{known}）。"
+            f" No offset is registered between the height systems {source} and {target}.",
+            ("height_offset: offset_m",),
+        )
 
     @classmethod
     def from_yaml(cls, path: Path) -> DatumRegistry:

@@ -175,10 +175,12 @@ def rank(
     # a classical datum takes part when the reference speaks for it, or more than for CGCS2000
     modern = max((s.nats for s in found if s.reading.datum == "cgcs2000"), default=0.0)
     proven = [
-        s for s in found
-        if s.nats >= min(_PROVEN_NATS, modern + 1.0) or s.reading.datum not in ("xian80", "beijing54", "unknown")
+        s
+        for s in found
+        if s.nats >= min(_PROVEN_NATS, modern + 1.0)
+        or s.reading.datum not in ("xian80", "beijing54", "unknown")
         or s.reading.name == declared
-    ]  # fmt: skip
+    ]
     best: dict[tuple[Any, ...], Scored] = {}
     for item in sorted(proven, key=lambda s: -s.hypothesis.score):
         best.setdefault(item.reading.key, item)

@@ -95,7 +95,7 @@ def unpack(value: FloatArray) -> FloatArray:
     rest = (scaled - degrees) * 100
     minutes = np.floor(rest + 1e-7)
     seconds = np.maximum((rest - minutes) * 100, 0.0)
-    wrong = (minutes >= 60) | (seconds >= 60 - 1e-9)
+    wrong = (minutes >= 60) | (seconds > 60 + 1e-6)  # writers round 59.99996 up to 60
     return np.where(wrong, np.nan, np.sign(value) * (degrees + minutes / 60 + seconds / 3600))
 
 
@@ -126,7 +126,7 @@ def packed_evidence(x: FloatArray, y: FloatArray) -> float:
     """
     total = 0.0
     for value in (x, y):
-        fine = np.unique(np.round(np.abs(value) * 1e4).astype(np.int64))
+        fine = np.unique(np.floor(np.abs(value) * 1e4 + 1e-6).astype(np.int64))
         if len(fine) == 0:
             continue
         for unit in (1, 100):  # seconds within a minute, minutes within a degree

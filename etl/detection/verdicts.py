@@ -206,9 +206,17 @@ def unexplained(ranked: list[Scored]) -> Finding | None:
     if not ranked or ranked[0].hypothesis.datum != "unknown":
         return None
     best = ranked[0]
-    if best.hypothesis.confidence < CERTAIN or best.nats < 20 or best.hypothesis.shift_m is None:
+    if best.nats < 20 or best.hypothesis.shift_m is None:
         return None
     east, north = best.hypothesis.shift_m
+    # two votes a metre or two apart are one shift
+    alike = sum(
+        h.confidence
+        for h in (s.hypothesis for s in ranked)
+        if h.shift_m is not None and np.hypot(h.shift_m[0] - east, h.shift_m[1] - north) < 15.0
+    )
+    if alike < CERTAIN:
+        return None
     length = float(np.hypot(east, north))
     return Finding(
         "unexplained_shift",
