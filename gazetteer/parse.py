@@ -20,6 +20,7 @@ from gazetteer.readings import OUTSIDE, Edge, Parse, Reading, known_edge
 from gazetteer.relative import displacing_ranges
 from gazetteer.shapes import reshaped, shape_of
 from gazetteer.similar import similar_edges
+from gazetteer.straight import straight
 
 MEMORY = 16_384
 """Shapes of texts that an index remembers, some 3 KB each."""
@@ -88,6 +89,9 @@ def parse(index: GazetteerIndex, text: str) -> Parse:
 
 def _readings(index: GazetteerIndex, key: str) -> tuple[tuple[Reading, ...], bool]:
     """All readings of a key, and whether misspelled names had to be looked for."""
+    plain = straight(index, key)
+    if plain is not None:
+        return (plain,), False
     edges = [*_dictionary_edges(index, key), *_rule_edges(index, key)]
     division = index.divisions.get(key)
     if division is not None:  # a division code as the whole text

@@ -157,6 +157,8 @@ def _became(typed: str, city_code: str) -> str:
 
 def _before_name(reading: Reading, low: int, high: int) -> bool:
     """Whether unread characters stand directly before a name, so belong to it."""
+    if high - low > 2:
+        return False
     return (low == 0 or any(e.end == low and e.places for e in reading.edges)) and any(
         e.start == high and e.places for e in reading.edges
     )

@@ -89,7 +89,8 @@ def _two_off(
             piece, entries.keys(), scorer=OSA.distance, score_cutoff=2, limit=8
         ):
             for entry in entries[name]:
-                if distance == 2 and _of_one_class(piece, entry):
+                long = len(_stem(name)) >= _LONG_STEM and name not in piece
+                if long and distance == 2 and _of_one_class(piece, entry):
                     places = [p for p in entry.places if p.code.startswith(code)]
                     alike[entry.kind, Form.FUZZY, _TWO] += places
     yield from _edges(alike, start, end)

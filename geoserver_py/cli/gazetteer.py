@@ -24,6 +24,7 @@ from geoserver_py.cli import address
 from geoserver_py.cli.output import JsonOption, emit, progress, say
 from geoserver_py.errors import WorkFailed
 from geoserver_py.geocoding import geocode
+from geoserver_py.matching import COLUMNS, match_in_processes
 from geoserver_py.settings import load_settings
 from layers.access import SYSTEM
 from layers.catalogue import load_catalogue_async
@@ -33,10 +34,7 @@ app = typer.Typer(help="地名地址 / the address engine", no_args_is_help=True
 app.command("report")(address.report)
 
 _ENCODINGS = ("utf-8-sig", "gb18030")
-_CHUNK = 500
-_COLUMNS = (
-    "matched", "level", "score", "error_m", "ambiguous", "division_code", "lon", "lat", "coordsys",
-)  # fmt: skip
+_CHUNK = 1000
 
 
 @contextlib.asynccontextmanager
@@ -54,6 +52,13 @@ async def _opened() -> AsyncIterator[tuple[GazetteerService, Connection, CityPro
     async with connect() as connection:
         await service.follow(await load_catalogue_async(connection))
         yield service, connection, profile
+
+
+async def _loaded() -> tuple[GazetteerService, str, CityProfile]:
+    """The dictionary, and what others need to use it on connections of their own."""
+    async with _opened() as (service, _, profile):
+        await service.index(SYSTEM)
+        return service, load_settings().dsn(), profile
 
 
 async def _match(texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -125,6 +130,9 @@ def batch(
     source: Annotated[Path, typer.Argument(help="CSV（UTF-8 或 GB18030）", exists=True)],
     column: Annotated[str, typer.Option(help="地址列 / column of addresses")] = "address",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="结果 CSV / result")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, max=64, help="进程数 / processes; default: one a core")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """匹配一张表 / match a table; adds columns and keeps the rest as it is."""
@@ -135,36 +143,23 @@ def batch(
     target = out or source.with_name(f"{source.stem}.matched.csv")
     started = time.perf_counter()
 
-    async def run() -> Counter[str]:
-        counts: Counter[str] = Counter()
-        async with _opened() as (service, connection, profile):
-            registry = DatumRegistry()
-            with (
-                target.open("w", encoding="utf-8-sig", newline="") as file,
-                progress(quiet=as_json) as bar,
-            ):
-                writer = csv.DictWriter(file, [*rows[0], *_COLUMNS])
-                writer.writeheader()
-                task = bar.add_task("match", total=len(rows))
-                for start in range(0, len(rows), _CHUNK):
-                    some = rows[start : start + _CHUNK]
-                    documents = await geocode(
-                        service,
-                        connection,
-                        SYSTEM,
-                        [row[column][:200] for row in some],
-                        profile=profile,
-                        registry=registry,
-                        explain=False,
-                    )
-                    for row, document in zip(some, documents, strict=True):
-                        result = _flat(document)
-                        counts[str(result["level"] or "-")] += 1
-                        writer.writerow({**row, **result})
-                    bar.advance(task, len(some))
-        return counts
-
-    levels = asyncio.run(run())
+    service, dsn, profile = asyncio.run(_loaded())
+    levels: Counter[str] = Counter()
+    pieces = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+    texts = ([row[column][:200] for row in piece] for piece in pieces)
+    with (
+        target.open("w", encoding="utf-8-sig", newline="") as file,
+        progress(quiet=as_json) as bar,
+    ):
+        writer = csv.DictWriter(file, [*rows[0], *COLUMNS])
+        writer.writeheader()
+        task = bar.add_task("match", total=len(rows))
+        matched = match_in_processes(service, dsn, profile, texts, processes)
+        for piece, results in zip(pieces, matched, strict=True):
+            for row, result in zip(piece, results, strict=True):
+                levels[str(result["level"] or "-")] += 1
+                writer.writerow({**row, **result})
+            bar.advance(task, len(piece))
     seconds = time.perf_counter() - started
     summary = {"rows": len(rows), "levels": dict(levels), "seconds": round(seconds, 2)}
     counted = ", ".join(f"{level} {count}" for level, count in levels.most_common())
@@ -182,22 +177,3 @@ def _rows(source: Path) -> list[dict[str, str]]:
         except UnicodeDecodeError:
             continue
     raise WorkFailed(f"{source.name}: 编码既非 UTF-8 也非 GB18030 (neither encoding fits)")
-
-
-def _flat(document: dict[str, Any]) -> dict[str, Any]:
-    if not document["features"]:
-        return dict.fromkeys(_COLUMNS)
-    feature = document["features"][0]
-    found = feature["properties"]["geocoding"]
-    lon, lat = (None, None) if feature["geometry"] is None else feature["geometry"]["coordinates"]
-    return {
-        "matched": found["label"],
-        "level": found["level"],
-        "score": found["score"],
-        "error_m": found["error_m"],
-        "ambiguous": found["ambiguous"],
-        "division_code": found.get("division_code"),
-        "lon": lon,
-        "lat": lat,
-        "coordsys": found["coordsys"],
-    }
