@@ -41,6 +41,9 @@ def decide(ranked: list[Scored], few: bool = False) -> Hypothesis | None:
     best = ranked[0].hypothesis
     if few and ranked[0].nats < 3.0:
         return None  # a reference is there, a handful of points, and none near it
+    rivals = [s for s in ranked[1:] if s.nats >= 3.0 and s.hypothesis.datum != "unknown"]
+    if few and rivals and (best.near_share or 0.0) < 0.8:
+        return None  # a fifth of a handful misses, and another datum has support: perhaps a mix
     return best if best.confidence >= DECIDED and best.datum != "unknown" else None
 
 
