@@ -200,7 +200,7 @@ class SyntheticCity:
                 "number": numbers,
                 "estate": estates,
                 "building": buildings,
-                "geom": shapely.to_wkb(shapely.points(np.array(spots))).tolist(),
+                "geom": [bytes(wkb) for wkb in shapely.to_wkb(shapely.points(np.array(spots)))],
             }
         )
 
