@@ -23,6 +23,7 @@ _RANK = {
 _FORM_RANK = {Form.FULL: 0, Form.SHORT: 0, Form.CLASS: 2, Form.PINYIN: 1, Form.INITIALS: 1}
 _LONGER = 4
 """Numbers of up to three digits more than those typed are suggested."""
+_SHORT, _KEPT = 2, 50
 _MOST = 99_999
 """House numbers have five digits at most."""
 _LEVEL = {**DIVISION_LEVEL, Kind.ROAD: Level.ROAD, Kind.ESTATE: Level.ESTATE, Kind.POI: Level.POI}
@@ -59,6 +60,17 @@ def suggest(
         key = key.replace(" ", "")
     if not key:
         return []
+    if focus is not None or len(key) > _SHORT:
+        return [_suggestion(index, place) for place in _best(index, key, focus)[:limit]]
+    # one or two characters begin thousands of names; their best are the same for everybody
+    known = index.memory.get(f"\0{key}")
+    if known is None:
+        known = index.memory[f"\0{key}"] = _best(index, key, None)[:_KEPT]
+    return [_suggestion(index, place) for place in known[:limit]]
+
+
+def _best(index: GazetteerIndex, key: str, focus: tuple[float, float] | None) -> list[Place]:
+    """The places that the key begins, best first."""
     ranked: dict[tuple[str, str], tuple[tuple[float, ...], Place]] = {}
     for place, rank in _found(index, key):
         near = 0.0
@@ -69,7 +81,7 @@ def suggest(
         if known is None or order < known[0]:
             ranked[place.key] = (order, place)
     best = sorted(ranked.values(), key=lambda entry: (entry[0], entry[1].code, entry[1].name))
-    return [_suggestion(index, place) for _, place in best[:limit]]
+    return [place for _, place in best]
 
 
 async def suggest_numbers(
