@@ -16,6 +16,7 @@ import psycopg
 from etl.datum import DatumRegistry
 from gazetteer.service import GazetteerService
 from geoserver_py.pools import Pools, open_pools
+from geoserver_py.problems import Problem
 from geoserver_py.settings import Settings
 from layers.access import Principal
 from layers.catalogue import Catalogue, catalogue_state, load_catalogue_async
@@ -57,13 +58,18 @@ class Services:
         return True
 
     async def follow(self) -> None:
-        """Keep catalogue, keys and gazetteer fresh until cancelled; survives a lost database."""
+        """Keep catalogue, keys and gazetteer fresh until cancelled; survives a lost database.
+
+        A pool that is full or a query that ran out of time is a Problem, and no reason to end: a
+        worker that no longer looked would honour revoked keys for ever.
+        """
         while True:
             await asyncio.sleep(POLL_SECONDS)
             try:
-                if await self.refresh():
-                    await self.gazetteer.follow(self.catalogue)
-            except psycopg.Error as lost:
+                await self.refresh()
+                # also when nothing moved: the last look may have failed, and a look costs nothing
+                await self.gazetteer.follow(self.catalogue)
+            except (psycopg.Error, Problem) as lost:
                 log.warning("catalogue not refreshed, serving what is known: %s", lost)
 
 

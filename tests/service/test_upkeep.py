@@ -1,0 +1,77 @@
+"""What keeps a service truthful over days: it follows the catalogue whatever a query runs into."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import psycopg
+
+from geoserver_py.services import Services, open_services
+from geoserver_py.settings import Settings
+from layers.access import AccessClass
+from layers.definition import load_definitions
+from layers.keys import add_key, hash_key, revoke_key
+from layers.schema import apply
+
+_WAITING = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+    " AND application_name = 'geoserver_py control' AND wait_event_type = 'Lock'"
+)
+
+
+async def _until(what: Callable[[], bool], seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not what():
+            await asyncio.sleep(0.05)
+
+
+def _cancel_the_follower(admin: psycopg.Connection) -> None:
+    """Let the query that looks at the catalogue wait, and cancel it as a time limit would."""
+    with admin.transaction(), psycopg.connect(admin.info.dsn, autocommit=True) as watch:
+        admin.execute("LOCK TABLE catalog.generation IN ACCESS EXCLUSIVE MODE")
+        waiting = None
+        while waiting is None:
+            waiting = watch.execute(_WAITING).fetchone()
+        watch.execute("SELECT pg_cancel_backend(%s)", waiting)
+        while watch.execute(_WAITING).fetchone() == waiting:
+            watch.execute("SELECT pg_sleep(0.02)")
+
+
+def test_keys_are_still_followed_after_a_query_was_cancelled(database: str) -> None:
+    """A follower that ends leaves revoked keys valid until somebody restarts the worker."""
+
+    async def run(services: Services) -> None:
+        with psycopg.connect(database, autocommit=True) as admin:
+            token = add_key(admin, "one", bureau=None, classes=[AccessClass.GOVERNMENT])
+            await _until(lambda: hash_key(token) in services.principals)
+            await asyncio.to_thread(_cancel_the_follower, admin)
+            assert revoke_key(admin, "one")
+            await _until(lambda: hash_key(token) not in services.principals)
+
+    asyncio.run(_with_services(database, run))
+
+
+def test_names_are_read_again_after_the_gazetteer_failed_once(database: str) -> None:
+    """The catalogue moved once; the gazetteer could not read its table at that moment."""
+
+    async def run(services: Services) -> None:
+        with psycopg.connect(database, autocommit=True) as admin:
+            admin.execute("ALTER TABLE layer.poi RENAME TO poi_elsewhere")
+            admin.execute("UPDATE catalog.layer SET revision = 7 WHERE name = 'poi'")
+            await _until(lambda: services.catalogue.layers["poi"].revision == 7)
+            await asyncio.sleep(0.3)
+            admin.execute("ALTER TABLE layer.poi_elsewhere RENAME TO poi")
+            known = services.gazetteer._sources  # noqa: SLF001 - what it has read
+            await _until(lambda: services.gazetteer._sources is not known)  # noqa: SLF001
+            assert services.gazetteer._sources["poi"].revision == 7  # noqa: SLF001
+
+    with psycopg.connect(database) as connection:
+        definitions = load_definitions()
+        apply(connection, [definitions[n] for n in ("poi", "address", "road")])
+    asyncio.run(_with_services(database, run))
+
+
+async def _with_services(dsn: str, run: Callable[[Services], object]) -> None:
+    async with open_services(Settings(database_url=dsn)) as services:
+        await run(services)  # type: ignore[misc]
