@@ -12,7 +12,7 @@ from geoserver_py import __version__
 from geoserver_py.operations import Call, Operation
 from geoserver_py.problems import Problem
 from layers.definition import Title
-from layers.migrate import head
+from layers.migrations import SCHEMA_VERSION
 
 _READY_TIMEOUT = 2.0
 """Seconds in which the database must answer."""
@@ -35,12 +35,12 @@ async def _readyz(call: Call) -> Response:
             en=f"(the database does not answer: {type(problem).__name__})",
             headers={"Retry-After": "2"},
         ) from problem
-    if row is None or row[0] != head():
+    if row is None or row[0] != SCHEMA_VERSION:
         raise Problem(
             503,
             "not-ready",
             zh="数据库结构不是最新版本，请运行 geoserver-py db migrate。",
-            en=f"(schema is at {row and row[0]}, this version needs {head()})",
+            en=f"(schema is at {row and row[0]}, this version needs {SCHEMA_VERSION})",
             headers={"Retry-After": "5"},
         )
     return JSONResponse(

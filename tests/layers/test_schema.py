@@ -10,6 +10,7 @@ from layers.access import ANONYMOUS, SYSTEM, AccessClass
 from layers.catalogue import UnknownLayer, load_catalogue
 from layers.definition import load_definitions, parse_definition
 from layers.migrate import current, head, upgrade
+from layers.migrations import SCHEMA_VERSION
 from layers.schema import SchemaError, apply
 from tests.layers.support import LAMPS, deliver, lamp_definition, published
 
@@ -173,3 +174,7 @@ def test_the_loader_role_can_write(database: str) -> None:
     rows = [{"id": str(k), "at": (116, 24)} for k in range(2_500)]
     assert deliver(connection, definition, rows).inserted == 2_500  # keeps the indexes
     assert deliver(connection, definition, [rows[0], {"id": "x"}]).inserted == 1
+
+
+def test_the_version_that_a_server_asks_for_is_the_newest_migration() -> None:
+    assert head() == SCHEMA_VERSION

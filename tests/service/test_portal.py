@@ -56,12 +56,13 @@ class Visit:
         self.wait_until_drawn()
 
     def wait_until_drawn(self) -> None:
-        self.page.wait_for_function("globalThis.map?.loaded() && map.areTilesLoaded()")
+        self.page.wait_for_function("globalThis.oneMap?.loaded() && oneMap.areTilesLoaded()")
 
     def drawn(self, layer: str) -> int:
         """How many features of a source layer the map shows now."""
         count: int = self.page.evaluate(
-            "name => map.queryRenderedFeatures().filter(f => f.sourceLayer === name).length", layer
+            "name => oneMap.queryRenderedFeatures().filter(f => f.sourceLayer === name).length",
+            layer,
         )
         return count
 
@@ -100,11 +101,11 @@ def test_the_browser_itself_would_refuse_another_host(browser: Browser, city: Ci
 def test_a_layer_can_be_switched_off_and_on(visit: Visit) -> None:
     visit.page.uncheck("#layer-building")
     visit.page.wait_for_function(
-        "!map.queryRenderedFeatures().some(f => f.sourceLayer === 'building')"
+        "!oneMap.queryRenderedFeatures().some(f => f.sourceLayer === 'building')"
     )
     visit.page.check("#layer-building")
     visit.page.wait_for_function(
-        "map.queryRenderedFeatures().some(f => f.sourceLayer === 'building')"
+        "oneMap.queryRenderedFeatures().some(f => f.sourceLayer === 'building')"
     )
 
 
@@ -135,7 +136,7 @@ def test_search_finds_a_village_with_a_rare_character_and_labels_it(visit: Visit
     visit.page.press("#query", "Enter")
     visit.page.wait_for_selector("#card:not([hidden])")
     visit.page.wait_for_function(
-        "map.queryRenderedFeatures().some(f => f.layer.type === 'symbol'"
+        "oneMap.queryRenderedFeatures().some(f => f.layer.type === 'symbol'"
         " && (f.properties.name ?? '').startsWith('輋𣒍村'))",
         timeout=30_000,
     )
@@ -143,7 +144,7 @@ def test_search_finds_a_village_with_a_rare_character_and_labels_it(visit: Visit
 
 
 def test_click_identifies_place_and_features_with_the_read_out(visit: Visit) -> None:
-    visit.page.evaluate("map.jumpTo({center: [116.1176, 24.2886], zoom: 18})")
+    visit.page.evaluate("oneMap.jumpTo({center: [116.1176, 24.2886], zoom: 18})")
     visit.wait_until_drawn()
     visit.page.mouse.click(640, 400)
     visit.page.wait_for_selector("#card .readout")
@@ -163,6 +164,6 @@ def test_a_key_shows_the_pipelines_and_a_wrong_one_is_refused(visit: Visit, city
     visit.page.click("#key-form button")
     visit.page.wait_for_selector("#layer-pipeline_line")
     visit.page.wait_for_function(
-        "map.loaded() && map.queryRenderedFeatures().some(f => f.sourceLayer === 'pipeline_line')",
+        "oneMap.loaded() && oneMap.queryRenderedFeatures().some(f => f.sourceLayer === 'pipeline_line')",
         timeout=30_000,
     )

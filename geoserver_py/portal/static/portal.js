@@ -62,7 +62,7 @@ async function start() {
     transformRequest,
     attributionControl: { compact: true },
   });
-  globalThis.map = map; // for the browser's console, and for tests
+  globalThis.oneMap = map; // for the browser's console, and for tests
   map.addControl(new maplibregl.NavigationControl({ visualizePitch: false }), "bottom-right");
   map.addControl(new maplibregl.ScaleControl({ maxWidth: 120 }), "bottom-left");
   map.on("error", ({ error }) => say(`地图 Map: ${error?.message ?? error}`));
