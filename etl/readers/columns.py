@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import shapely
 from numpy.typing import NDArray
 
 from etl.datum.coordsys import FloatArray
-from etl.readers.model import RowProblem
+from etl.readers.model import Positions, RowProblem
 
 # (x, y) titles, x = lon/east. In a Chinese survey table X is north and Y is east.
 _PAIRS = (
@@ -100,17 +99,20 @@ _FULL_WIDTH = str.maketrans("０１２３４５６７８９．－", "0123456789.
 def points(
     columns: CoordinateColumns, table: pa.Table, rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.object_], tuple[RowProblem, ...]]:
-    """(n,) points from text columns, None where x or y is no number; a missing height is NaN."""
+    """(n,) shapely points from text columns, None where x or y is no number."""
+    found, problems = positions(columns, table, rows)
+    return found.shapes(), problems
+
+
+def positions(
+    columns: CoordinateColumns, table: pa.Table, rows: NDArray[np.int64]
+) -> tuple[Positions, tuple[RowProblem, ...]]:
+    """Coordinates (n,) from text columns, NaN where x or y is no number; the rows at fault."""
     x, bad_x = numbers(table.column(columns.x), rows, columns.x)
     y, bad_y = numbers(table.column(columns.y), rows, columns.y)
-    good = np.isfinite(x) & np.isfinite(y)
-    shapes = np.full(len(rows), None, dtype=object)
+    lost = ~(np.isfinite(x) & np.isfinite(y))
+    x[lost] = y[lost] = np.nan
+    z = None
     if columns.z is not None and columns.z in table.column_names:
         z, _ = numbers(table.column(columns.z), rows, columns.z)
-        flat = good & ~np.isfinite(z)
-        solid = good & np.isfinite(z)
-        shapes[solid] = shapely.points(x[solid], y[solid], z[solid])
-        shapes[flat] = shapely.points(x[flat], y[flat])
-    else:
-        shapes[good] = shapely.points(x[good], y[good])
-    return shapes, tuple(bad_x + bad_y)
+    return Positions(x, y, z), tuple(bad_x + bad_y)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import shapely
 from numpy.typing import NDArray
 
 Bounds = tuple[float, float, float, float]
@@ -76,20 +78,63 @@ class RowProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class Positions:
+    """Points as coordinate arrays (n,), x = lon/east, y = lat/north, ten times faster than objects.
+
+    NaN in x and y: a row without a position. `z` is NaN where there is no height, None where no
+    row has one.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    z: NDArray[np.float64] | None
+
+    def known(self) -> NDArray[np.bool_]:
+        """Mask of the rows that have a position."""
+        return np.asarray(np.isfinite(self.x) & np.isfinite(self.y))
+
+    def take(self, keep: NDArray[np.bool_]) -> Positions:
+        """The rows of a mask."""
+        return Positions(self.x[keep], self.y[keep], None if self.z is None else self.z[keep])
+
+    def shapes(self) -> NDArray[np.object_]:
+        """(n,) shapely points, with z where there is one; None without a position."""
+        out = np.full(len(self.x), None, dtype=object)
+        flat = self.known()
+        if self.z is not None:
+            solid = flat & np.isfinite(self.z)
+            out[solid] = shapely.points(self.x[solid], self.y[solid], self.z[solid])
+            flat &= ~solid
+        out[flat] = shapely.points(self.x[flat], self.y[flat])
+        return out
+
+
+@dataclass(frozen=True)
 class Batch:
     """Some rows of a layer.
 
     rows: (n,) int64, 1-based as a person counts them in the file: the line of a CSV, the row of
     a sheet, otherwise the ordinal of the feature. geometry: (n,) object array of shapely
     geometries or None, x = lon/east, y = lat/north, in the coordinates of the file.
+    shapes: the same, None where `positions` hold the points of a table instead.
     attributes: n rows. problems: rows whose geometry could not be made; they are in the batch
     with None.
     """
 
     rows: NDArray[np.int64]
-    geometry: NDArray[np.object_]
+    shapes: NDArray[np.object_] | None
     attributes: pa.Table
     problems: tuple[RowProblem, ...] = ()
+    positions: Positions | None = None
+
+    @cached_property
+    def geometry(self) -> NDArray[np.object_]:
+        """The geometries; those of a table's points are made when first asked for."""
+        if self.shapes is not None:
+            return self.shapes
+        if self.positions is not None:
+            return self.positions.shapes()
+        return np.full(len(self.rows), None, dtype=object)
 
 
 @dataclass(frozen=True, slots=True)

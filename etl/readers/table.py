@@ -17,8 +17,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from etl.readers import blocks
-from etl.readers.columns import CoordinateColumns, guess_columns, points
-from etl.readers.encoding import SAMPLE_BYTES, text_encoding
+from etl.readers.columns import CoordinateColumns, guess_columns, positions
+from etl.readers.encoding import SAMPLE_BYTES, misread, text_encoding
 from etl.readers.model import (
     Batch,
     FieldInfo,
@@ -100,6 +100,8 @@ class TableSource:
                 next(header, None)
                 yield from self._blocks(stream, header.line_num)
         except UnicodeDecodeError as error:
+            if self.options.encoding is not None:
+                raise misread(self.path, self.options.encoding) from error
             raise ReadError(
                 self.path,
                 f"第 {error.start} 字节起不是 {self.encoding} 文字。",
@@ -158,13 +160,14 @@ class TableSource:
         self, rows: NDArray[np.int64], table: pa.Table, problems: list[RowProblem]
     ) -> Batch:
         if self.columns is None:
-            return Batch(rows, np.full(len(rows), None, dtype=object), table, tuple(problems))
-        shapes, bad = points(self.columns, table, rows)
+            return Batch(rows, None, table, tuple(problems))
+        places, bad = positions(self.columns, table, rows)
         torn = {problem.row for problem in problems}
         if torn:
-            shapes[np.isin(rows, list(torn))] = None
+            lost = np.isin(rows, list(torn))
+            places.x[lost] = places.y[lost] = np.nan
             bad = tuple(problem for problem in bad if problem.row not in torn)
-        return Batch(rows, shapes, table, (*problems, *bad))
+        return Batch(rows, None, table, (*problems, *bad), places)
 
 
 def _line_numbers(chunk: list[list[str]], before: int, after: int) -> Iterable[int]:
@@ -198,7 +201,7 @@ def open_table(path: Path, options: ReadOptions) -> TableSource:
         raise ReadError(path, "文件是空的。", "the file is empty.")
     if b"\x00" in sample[:4096]:
         raise ReadError(path, "不是文本文件。", "not a text file (it holds zero bytes).")
-    encoding, detected = text_encoding(path, options.encoding)
+    encoding, detected = text_encoding(path, options.encoding, streamed=True)
     first = sample.decode(encoding, errors="ignore").lstrip("\ufeff").splitlines()[0]
     delimiter = max(_DELIMITERS, key=first.count)
     titles = unique_titles(next(csv.reader([first], delimiter=delimiter)))
