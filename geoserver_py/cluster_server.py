@@ -41,9 +41,13 @@ def made_by(data: Path) -> int | None:
 
 
 def initialise(data: Path, programs: Programs, account: Account, *, durable: bool) -> None:
-    """Make an empty cluster in UTF-8 (locale C.UTF-8); a mark says when it is complete."""
+    """Make an empty cluster in UTF-8 (locale C.UTF-8); a mark says when it is complete.
+
+    Text collates as C: the order is that of C.UTF-8 (code points), but PostgreSQL 15 compares
+    bytes only under the name C and builds an index of 300 000 ids in half the time.
+    """
     command = [programs.path("initdb"), "-D", str(data), "-U", SUPERUSER, "-A", "trust"]
-    command += ["-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"]
+    command += ["-E", "UTF8", "--locale=C.UTF-8", "--lc-collate=C", "--no-instructions"]
     command += ["--data-checksums"] if durable else ["--no-sync"]
     answer = account.run(command)
     if answer.returncode != 0:
@@ -64,6 +68,10 @@ def configure(data: Path, account: Account, *, durable: bool) -> None:
         "maintenance_work_mem": f"{min(256, max(64, memory // 16))}MB",
         "random_page_cost": "1.1",
         "jit": "off",  # costs more than it saves on map queries; see the design's store section
+        # nobody replicates from it, and rows of a table emptied in the same transaction (a layer's
+        # first load) then reach the disk once, not once more as WAL
+        "wal_level": "minimal",
+        "max_wal_senders": "0",
         "max_wal_size": "2GB",
         "checkpoint_timeout": "10min",
         "timezone": "UTC",
@@ -78,8 +86,6 @@ def configure(data: Path, account: Account, *, durable: bool) -> None:
             "fsync": "off",
             "synchronous_commit": "off",
             "full_page_writes": "off",
-            "wal_level": "minimal",
-            "max_wal_senders": "0",
             "autovacuum_naptime": "10s",
         }
     lines = [f"{name} = '{value}'" for name, value in settings.items()]
