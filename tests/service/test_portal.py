@@ -164,6 +164,7 @@ def test_a_key_shows_the_pipelines_and_a_wrong_one_is_refused(visit: Visit, city
     visit.page.click("#key-form button")
     visit.page.wait_for_selector("#layer-pipeline_line")
     visit.page.wait_for_function(
-        "oneMap.loaded() && oneMap.queryRenderedFeatures().some(f => f.sourceLayer === 'pipeline_line')",
+        "oneMap.loaded()"
+        " && oneMap.queryRenderedFeatures().some(f => f.sourceLayer === 'pipeline_line')",
         timeout=30_000,
     )
