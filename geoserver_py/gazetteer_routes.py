@@ -20,7 +20,7 @@ from gazetteer.normalise import MAX_QUERY_LENGTH
 from gazetteer.reverse import surroundings
 from gazetteer.suggest import suggest, suggest_numbers
 from geoserver_py.geocoding import geocode, in_coordsys, typed_position
-from geoserver_py.operations import Call, Operation, Parameter
+from geoserver_py.operations import Call, Operation, Parameter, read_body
 from geoserver_py.pools import run_cancellable
 from geoserver_py.positions import POSITION_PARAMETERS, has_position, position_of
 from geoserver_py.problems import Problem, invalid_parameter
@@ -30,7 +30,6 @@ from layers.definition import Title
 MEDIA_TYPE = "application/geo+json"
 MAX_BATCH = 1000
 """Most addresses in one batch request; larger tables belong to `geoserver-py gazetteer batch`."""
-MAX_BODY_BYTES = 2 * 1024 * 1024
 
 _QUERY = Parameter(
     "q",
@@ -238,18 +237,9 @@ def _bbox(
 
 async def _body(call: Call) -> Any:
     """The JSON of the request; Problem 413 or 400."""
-    received = bytearray()
-    async for chunk in call.request.stream():
-        received += chunk
-        if len(received) > MAX_BODY_BYTES:
-            raise Problem(
-                413,
-                "body-too-large",
-                zh=f"请求体超过 {MAX_BODY_BYTES // 1024} KB。",
-                en=f"(body above {MAX_BODY_BYTES // 1024} KB; send fewer addresses at a time)",
-            )
+    received = await read_body(call.request)
     try:
-        return orjson.loads(bytes(received))
+        return orjson.loads(received)
     except orjson.JSONDecodeError as broken:
         raise _bad_body(f"不是合法的 JSON（{broken}）", "not JSON") from broken
 

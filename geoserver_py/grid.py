@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from psycopg.rows import dict_row
 
@@ -134,6 +136,7 @@ async def _cell(services: Services, principal: Principal, position: Position) ->
         lon=position.lon,
         lat=position.lat,
         tolerance=EDGE_TOLERANCE_DEGREES,
+        today=datetime.now(ZoneInfo(services.profile.calendar.timezone)).date(),
     )
     if row is None:
         raise Problem(

@@ -73,6 +73,24 @@ class Parameter:
         return body
 
 
+MAX_BODY_BYTES = 2 * 1024 * 1024
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a request; Problem 413 as soon as it is longer than MAX_BODY_BYTES."""
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > MAX_BODY_BYTES:
+            raise Problem(
+                413,
+                "body-too-large",
+                zh=f"请求体超过 {MAX_BODY_BYTES // 1024} KB。",
+                en=f"(body above {MAX_BODY_BYTES // 1024} KB; send less at a time)",
+            )
+    return bytes(received)
+
+
 @dataclass(frozen=True)
 class Call:
     """What a handler gets: who asks, with which checked arguments, and what it may use."""
@@ -170,7 +188,11 @@ class Operation:
             services: Services = request.app.state.services
             principal = principal_of(request, services)
             arguments, dynamic = self.arguments_of(request, services, principal)
-            return await self.handler(Call(request, services, principal, arguments, dynamic))
+            answer = await self.handler(Call(request, services, principal, arguments, dynamic))
+            # what a key opens must not come out of a shared cache to somebody without it
+            answer.headers.setdefault("Cache-Control", "private, no-cache")
+            answer.headers.setdefault("Vary", "Accept, Authorization, X-API-Key")
+            return answer
 
         return Route(self.path, endpoint, methods=[self.method], name=self.operation_id)
 

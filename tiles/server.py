@@ -18,6 +18,9 @@ from tiles.sql import BUFFER, EXTENT, tile_parameters, tile_statement
 ROUNDING = 1e-6
 """Share of a tile's width by which extents may be rounded."""
 
+MOST_PLANS = 2_000
+"""Plans kept, 5 KB each; a map asks for one a zoom and set of layers that reach a tile."""
+
 Fetch = Callable[[bytes, Mapping[str, Int4]], Awaitable[bytes]]
 """Runs a tile statement with its parameters and returns the tile's bytes."""
 
@@ -79,6 +82,8 @@ class TileServer:
         key = (tuple(layer.definition.name for layer in layers), grid.id, zoom)
         plan = self._plans.get(key)
         if plan is None:
+            if len(self._plans) >= MOST_PLANS:  # clients choose the layers and their order
+                self._plans.clear()
             plan = self._plans[key] = make_plan(layers, grid, zoom)
         return plan
 

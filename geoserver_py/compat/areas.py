@@ -64,7 +64,7 @@ def within(code: str, accepted: list[str]) -> bool:
 def _named(index: GazetteerIndex, wanted: str) -> Iterator[Place]:
     if wanted.isdigit():
         code = _trimmed(wanted)
-        if code in index.divisions:
+        if code in index.divisions and len(code) <= 9:  # villages are no divisions of AMap
             yield index.divisions[code]
         return
     latin = wanted.lower().replace(" ", "") if wanted.isascii() else ""

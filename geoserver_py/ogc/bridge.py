@@ -57,10 +57,15 @@ class Bridge:
                 self._apis.popitem(last=False)
         return api
 
-    async def ask(self, call: Call, answer: Answer, *arguments: str) -> dict[str, Any]:
-        """The JSON document that a pygeoapi handler answers; its errors become Problems."""
+    async def ask(
+        self, call: Call, answer: Answer, *arguments: str, body: bytes = b""
+    ) -> dict[str, Any]:
+        """The JSON document that a pygeoapi handler answers; its errors become Problems.
+
+        ``body`` is the request's, read by the caller, who bounds it.
+        """
         api = self._api(call)
-        request = await _json_request(call, api)
+        request = await _json_request(call, api, body)
         _, status, content = await run_in_threadpool(answer, api, request, *arguments)
         document: dict[str, Any] = orjson.loads(content)
         if status >= 400:
@@ -73,7 +78,7 @@ class Bridge:
         return document
 
 
-async def _json_request(call: Call, api: API) -> APIRequest:
+async def _json_request(call: Call, api: API, body: bytes) -> APIRequest:
     """The request as pygeoapi is to see it: JSON asked for, our own parameters left out."""
     language = call.arguments.get("lang") or (
         "en-US"
@@ -89,7 +94,6 @@ async def _json_request(call: Call, api: API) -> APIRequest:
             if name not in (b"accept", b"accept-encoding", b"accept-language")
         ],
     }
-    body = await call.request.body()
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}

@@ -14,7 +14,7 @@ from geoserver_py.links import base_url, link
 from geoserver_py.ogc import documents
 from geoserver_py.ogc.bridge import Bridge
 from geoserver_py.ogc.conformance import conforms_to
-from geoserver_py.operations import Call, Operation, Parameter
+from geoserver_py.operations import Call, Operation, Parameter, read_body
 from geoserver_py.problems import Problem
 from geoserver_py.representations import HTML, render_page, wants_html
 from layers.definition import Title
@@ -127,7 +127,7 @@ async def _process(call: Call) -> Response:
 
 
 async def _execute(call: Call) -> Response:
-    body = await call.request.body()
+    body = await read_body(call.request)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as bad:
@@ -136,7 +136,9 @@ async def _execute(call: Call) -> Response:
         raise _bad_execution(
             '请求体须为 {"inputs": {…}}。', 'the body must be an object {"inputs": {…}}'
         )
-    result = await _bridge(call).ask(call, processes.execute_process, call.arguments["processId"])
+    result = await _bridge(call).ask(
+        call, processes.execute_process, call.arguments["processId"], body=body
+    )
     return Response(orjson.dumps(result), media_type="application/json", headers=_VARY)
 
 

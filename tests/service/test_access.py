@@ -117,6 +117,22 @@ def test_no_route_shows_a_trace_of_a_hidden_layer(
     assert asked > 100
 
 
+def test_no_shared_cache_gives_the_answer_to_a_key_to_somebody_without_it(
+    client: httpx.Client, city: City, hidden_tile: tuple[int, int, int]
+) -> None:
+    """RFC 9111: a cache keeps what it is not told to leave; Vary names what an answer hangs on."""
+    headers = {"X-API-Key": city.restricted_key}
+    for operation in operations():
+        if operation.method != "GET":
+            continue
+        for path in _paths(operation, hidden_tile, "1"):
+            url = path + QUERIES.get(operation.path, "").format(trace="1")
+            answer = client.get(url, headers=headers)
+            policy = answer.headers.get("cache-control", "")
+            assert "no-cache" in policy or "no-store" in policy, url
+            assert "no-store" in policy or "X-API-Key" in answer.headers.get("vary", ""), url
+
+
 @pytest.mark.parametrize("name", sorted(HIDDEN))
 def test_hidden_and_absent_layers_are_refused_in_the_same_words(
     client: httpx.Client, name: str

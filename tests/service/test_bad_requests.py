@@ -101,6 +101,14 @@ def test_bad_process_inputs(client: httpx.Client, body: bytes) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("path", ["/processes/locate-event/execution", "/geocode/batch"])
+def test_a_body_without_end_is_refused_before_it_is_kept(client: httpx.Client, path: str) -> None:
+    body = b'{"inputs": {"address": "' + b"a" * 3_000_000 + b'"}}'
+    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 def test_a_query_of_10_000_chinese_characters(city: City) -> None:
     """90 000 bytes of URL, more than httpx itself would send."""
     connection = http.client.HTTPConnection(city.url.removeprefix("http://"), timeout=10)

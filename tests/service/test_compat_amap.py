@@ -315,3 +315,14 @@ def test_jsonp_calls_only_a_function_that_is_a_name(client: httpx.Client) -> Non
         answer = client.get(path, params={"callback": evil})
         assert answer.headers["content-type"] == "application/json"
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_village_is_no_district_of_amap(client: httpx.Client, city: City) -> None:
+    """AMap's divisions end with streets: twelve digits of a village find nothing, and no error."""
+    ((code,),) = rows(
+        city,
+        "SELECT id FROM layer.division_name WHERE length(id) = 12 AND id NOT LIKE '%%000'"
+        " ORDER BY id LIMIT 1",
+    )
+    found = ask(client, "/v3/config/district", keywords=code)
+    assert (found["status"], found["districts"]) == ("1", [])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+from importlib import resources
+
 import httpx
 import psycopg
 import pytest
 
+from layers.definition import load_definitions
+from layers.schema import apply
 from tests.service.conftest import City
 
 CENTRE = [
@@ -143,3 +148,23 @@ def test_what_cannot_be_placed_is_refused_with_a_sentence(
 def test_unknown_category_is_refused(client: httpx.Client) -> None:
     answer = client.get("/grid/locate", params={**CENTRE[2], "category": "01016"})
     assert answer.status_code == 400  # a gap in the numbering of GB/T 47678.5-2026
+
+
+def test_a_cell_counts_from_its_first_day_to_the_day_before_its_end(database: str) -> None:
+    """Cells redrawn in advance: the old one answers until the day on which the new one begins."""
+    statement = (resources.files("geoserver_py") / "sql" / "unit_grid_cell.sql").read_text("utf-8")
+    square = "SRID=4490;MULTIPOLYGON(((116 24,116.1 24,116.1 24.1,116 24.1,116 24)))"
+    with psycopg.connect(database) as connection:
+        apply(connection, [load_definitions()["unit_grid"]])
+        connection.execute(
+            "INSERT INTO layer.unit_grid"
+            " (id, revision, row_hash, initial_date, end_date, geom) VALUES"
+            " ('A', 1, 0, '2027-01-01', NULL, %(g)s),"
+            " ('B', 1, 0, '2020-01-01', '2027-01-01', %(g)s)",
+            {"g": square},
+        )
+        place = {"lon": 116.05, "lat": 24.05, "tolerance": 0.0}
+        for day, cell in ((date(2026, 12, 31), "B"), (date(2027, 1, 1), "A")):
+            row = connection.execute(statement, {**place, "today": day}).fetchone()
+            assert row is not None
+            assert row[0] == cell

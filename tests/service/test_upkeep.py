@@ -62,9 +62,9 @@ def test_names_are_read_again_after_the_gazetteer_failed_once(database: str) -> 
             await _until(lambda: services.catalogue.layers["poi"].revision == 7)
             await asyncio.sleep(0.3)
             admin.execute("ALTER TABLE layer.poi_elsewhere RENAME TO poi")
-            known = services.gazetteer._sources  # noqa: SLF001 - what it has read
-            await _until(lambda: services.gazetteer._sources is not known)  # noqa: SLF001
-            assert services.gazetteer._sources["poi"].revision == 7  # noqa: SLF001
+            known = services.gazetteer._sources
+            await _until(lambda: services.gazetteer._sources is not known)
+            assert services.gazetteer._sources["poi"].revision == 7
 
     with psycopg.connect(database) as connection:
         definitions = load_definitions()
