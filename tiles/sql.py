@@ -117,9 +117,9 @@ def _features(definition: LayerDefinition, grid: Grid, zoom: int) -> sql.Compose
         geometry = sql.SQL("ST_Force2D({})").format(geometry)
     columns = [_column(f) for f in tile_fields(definition) if f.zoom <= zoom]
     return sql.SQL(
-        "SELECT ST_AsMVT(m, {name}, {extent}, 'geom', 'fid' ORDER BY m.fid)"
+        "SELECT ST_AsMVT(\"M\", {name}, {extent}, 'geom', 'fid' ORDER BY \"M\".fid)"
         " FROM (SELECT ST_AsMVTGeom({geometry}, {envelope}, {extent}, {buffer}) AS geom, {columns}"
-        " FROM {table} AS t WHERE {column} && {margin}) AS m"
+        ' FROM {table} AS t WHERE {column} && {margin}) AS "M"'
     ).format(
         name=sql.Literal(definition.name),
         extent=sql.Literal(EXTENT),
@@ -140,11 +140,11 @@ def _labels(definition: LayerDefinition, grid: Grid) -> sql.Composed:
     come in two tiles; both name the same place.
     """
     return sql.SQL(
-        "SELECT ST_AsMVT(m, {name}, {extent}, 'geom', 'fid' ORDER BY m.fid)"
-        " FROM (SELECT ST_AsMVTGeom(p.point, {envelope}, {extent}, 0) AS geom, p.fid, p.{label}"
-        " FROM (SELECT ST_PointOnSurface({column}) AS point, t.fid, t.{label}"
+        "SELECT ST_AsMVT(\"M\", {name}, {extent}, 'geom', 'fid' ORDER BY \"M\".fid)"
+        ' FROM (SELECT ST_AsMVTGeom(p."POINT", {envelope}, {extent}, 0) AS geom, p.fid, p.{label}'
+        ' FROM (SELECT ST_PointOnSurface({column}) AS "POINT", t.fid, t.{label}'
         " FROM {table} AS t WHERE {column} && {envelope} OFFSET 0) AS p"
-        " WHERE p.point && {envelope}) AS m"
+        ' WHERE p."POINT" && {envelope}) AS "M"'
     ).format(
         name=sql.Literal(definition.name + LABEL_SUFFIX),
         extent=sql.Literal(EXTENT),

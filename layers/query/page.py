@@ -124,7 +124,8 @@ def _feature_sql(shape: Shape) -> sql.Composed:
     return sql.SQL(
         """concat('{{"type":"Feature","id":', to_json(id),
                   ',"geometry":', {geometry},
-                  ',"properties":', (SELECT row_to_json(p) FROM (SELECT {fields}) AS p), '}}')"""
+                  ',"properties":', (SELECT row_to_json("P") FROM (SELECT {fields}) AS "P"),
+                  '}}')"""
     ).format(geometry=geometry, fields=fields)
 
 
@@ -145,13 +146,14 @@ def _page_text(shape: Shape) -> bytes:
 
 
 # one row more than asked for is read, so that `next` is given only when there is one, but it is
-# not turned into JSON; the window keeps the order of fid that string_agg relies on
+# not turned into JSON; the window keeps the order of fid that string_agg relies on. Names of its
+# own are in capitals, which no field may have (a layer's field may be called `place`, or `p`)
 _SHELL = sql.SQL("""{source}
-SELECT string_agg({feature}, %(separator)s) FILTER (WHERE place <= %(limit)s) AS features,
+SELECT string_agg({feature}, %(separator)s) FILTER (WHERE "PLACE" <= %(limit)s) AS features,
        least(count(*), %(limit)s) AS returned,
        count(*) AS found,
-       max(fid) FILTER (WHERE place <= %(limit)s) AS last_fid
-FROM (SELECT *, row_number() OVER (ORDER BY fid) AS place FROM page) AS numbered
+       max(fid) FILTER (WHERE "PLACE" <= %(limit)s) AS last_fid
+FROM (SELECT *, row_number() OVER (ORDER BY fid) AS "PLACE" FROM page) AS numbered
 """)
 
 _IN_KEY_ORDER = sql.SQL("""WITH page AS (
