@@ -24,7 +24,7 @@ from layers.access import SYSTEM, Principal
 from layers.city import CityProfile, load_city
 from layers.codes import code_list
 from layers.definition import LayerDefinition, load_definitions
-from layers.revision import NotAppliedError
+from layers.revision import NotAppliedError, lock_layers
 from layers.staging import create_staging, drop_staging
 from layers.write import Deletes, WriteError, WriteResult, write
 
@@ -134,6 +134,7 @@ class _Transaction:
 
     def _write(self) -> tuple[LoadReport, ...]:
         reports = []
+        lock_layers(self.context.work, [work.definition.name for work in self.works])
         for work in self.works:
             began = time.perf_counter()
             try:

@@ -8,6 +8,7 @@ five to readers that polled ``seq > last``). The set of changes is the temporary
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,6 +55,17 @@ def take(connection: psycopg.Connection, layer: str) -> Revision:
     # now() and the RETURNING clock are from before the wait for the lock; this is from after it
     after = connection.execute("SELECT clock_timestamp()").fetchone()
     return Revision(layer, int(row[0]), int(row[1]), after[0] if after else row[2])
+
+
+def lock_layers(connection: psycopg.Connection, layers: Iterable[str]) -> None:
+    """Lock several layers in the order of their names, for a transaction that will write them all.
+
+    One after the other in any order, two such transactions could wait for each other for ever;
+    and what the caller reads from here on (what is to be deleted) no other writer can change.
+    """
+    connection.execute(
+        "SELECT 1 FROM catalog.layer WHERE name = ANY(%s) ORDER BY name FOR UPDATE", [list(layers)]
+    )
 
 
 def begin_changes(connection: psycopg.Connection) -> None:

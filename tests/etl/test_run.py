@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -338,6 +339,38 @@ def test_synthetic_and_real_never_share_a_layer(layered: str, tmp_path: Path) ->
     (refused,) = deliver(tmp_path, layered, [component_load()], synthetic=False, delivery="real")
     assert refused.status is Status.FAILED
     assert "synthetic" in (refused.reason or "")
+
+
+def test_two_deliveries_of_the_same_layers_cannot_block_each_other(
+    layered: str, tmp_path: Path
+) -> None:
+    """Layers are locked in the order of their names, whatever order a delivery file has.
+
+    Somebody holds `component`; a delivery of unit_grid and component that has to wait for it holds
+    nothing that he could come to wait for.
+    """
+    side = shapely.box(116.1, 24.2, 116.101, 24.201)
+    cell = {"BGID": ["441402001000001"], "面积": 1.0, "初始时间": "2026-11-22",
+            "village_code": "441402001001"}  # fmt: skip
+    gpd.GeoDataFrame(cell, geometry=[side], crs=4490).to_file(tmp_path / "cells.gpkg")
+    write_csv(tmp_path / "components.csv", [component(0)])
+    loads = [{"layer": "unit_grid", "files": ["cells.gpkg"]}, component_load()]
+    lock = "SELECT 1 FROM catalog.layer WHERE name = %s FOR UPDATE"
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(layered) as other:
+        other.execute(lock, ["component"])
+        running = pool.submit(deliver, tmp_path, layered, loads)
+        waiting = [(0,)]
+        while waiting == [(0,)]:
+            assert not running.done()
+            waiting = rows(
+                layered,
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND wait_event_type = 'Lock'",
+            )
+        other.execute("SET LOCAL lock_timeout = '1s'")
+        other.execute(lock, ["unit_grid"])
+        other.rollback()
+        assert all(report.good for report in running.result())
 
 
 def test_two_runs_of_one_delivery_do_not_mix(layered: str, tmp_path: Path) -> None:
