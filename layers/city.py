@@ -84,7 +84,7 @@ def load_city(name: str, directory: Path | None = None) -> CityProfile:
     if not entry.is_file():
         known = sorted(e.name.removesuffix(".yaml") for e in root.iterdir())
         raise FileNotFoundError(f"没有城市配置 no city profile {name!r}; 可用 known: {known}")
-    return parse_city(yaml.safe_load(entry.read_text("utf-8")))
+    return parse_city(yaml.load(entry.read_text("utf-8"), yaml.CSafeLoader))
 
 
 def parse_city(document: Mapping[str, Any]) -> CityProfile:

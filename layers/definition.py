@@ -171,7 +171,7 @@ def load_definitions(paths: Iterable[Path] | None = None) -> dict[str, LayerDefi
         sources = {str(path): path.read_text("utf-8") for path in paths}
     raw: dict[str, tuple[str, dict[str, Any]]] = {}
     for origin, text in sources.items():
-        document = yaml.safe_load(text)
+        document = yaml.load(text, yaml.CSafeLoader)  # safe_load takes 0.3 s for all layers
         if not isinstance(document, dict) or "name" not in document:
             raise DefinitionError(f"{origin}: 缺少 name (a layer definition needs a name)")
         raw[document["name"]] = (origin, document)

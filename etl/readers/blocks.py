@@ -7,8 +7,9 @@ everything else record by record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,16 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 BLOCK_CHARACTERS = 6_000_000
+Item = TypeVar("Item")
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The items, none of them None, each made in a thread while the one before is worked on."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        waiting = reader.submit(next, items, None)
+        while (item := waiting.result()) is not None:
+            waiting = reader.submit(next, items, None)
+            yield item
 
 
 def whole_lines(stream: TextIO, size: int = BLOCK_CHARACTERS) -> Iterator[str]:

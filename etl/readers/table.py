@@ -94,6 +94,9 @@ class TableSource:
 
     def batches(self) -> Iterator[Batch]:
         """Stream rows; a row number is the line where the record ends."""
+        return blocks.ahead(self._batches())
+
+    def _batches(self) -> Iterator[Batch]:
         try:
             with self.path.open(encoding=_python_codec(self.encoding), newline="") as stream:
                 header = csv.reader(stream, delimiter=self.delimiter)
