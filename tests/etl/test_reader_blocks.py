@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.readers import ReadOptions, blocks, open_source
+from etl.readers import ReadError, ReadOptions, blocks, open_source
 
 CELLS = st.text(
     st.characters(codec="utf-8", exclude_characters="\x00\r", exclude_categories=["Cs"]),
@@ -50,3 +50,13 @@ def test_a_break_inside_quotes_keeps_the_line_numbers_right(
     batches = list(open_source(path, ReadOptions(x="x", y="y")).batches())
     numbers = [n for batch in batches for n in batch.rows.tolist()]
     assert numbers == [*range(2, 12), 13, 14, 15]
+
+
+def test_a_wrong_encoding_is_told_also_where_it_shows_late(tmp_path: Path) -> None:
+    """Only the first 4 MB are tried when a delivery states the encoding; the rest is read so."""
+    path = tmp_path / "late.csv"
+    early = "编号,名称\n" + "1,路灯\n" * 500_000
+    path.write_bytes(early.encode("utf-8") + "2,井盖\n".encode("gb18030"))
+    source = open_source(path, ReadOptions(encoding="UTF-8"))
+    with pytest.raises(ReadError, match="编码不是所声明的 UTF-8"):
+        list(source.batches())
