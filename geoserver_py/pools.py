@@ -30,19 +30,27 @@ class PoolLimits:
     """Bounds of one class of work.
 
     ``waiting`` requests may stand in line for ``wait_seconds``; the rest are told 503 at once.
-    A statement that runs for ``statement_seconds`` is cancelled.
+    A statement that runs for ``statement_seconds`` is cancelled; one that waits so long as
+    ``lock_seconds`` for a table (a first load locks its own until it commits) is refused, or
+    requests for that one layer would fill the pool for all.
     """
 
     connections: int
     waiting: int
     wait_seconds: float
     statement_seconds: float
+    lock_seconds: float = 0.0
+    """0 waits for as long as the statement may run."""
 
 
 # a running statement takes a core, so many more connections than cores only add switching; what
 # does not fit waits here in the order of arrival, not in PostgreSQL
-READS = PoolLimits(connections=4, waiting=256, wait_seconds=5.0, statement_seconds=20.0)
-STREAMS = PoolLimits(connections=2, waiting=64, wait_seconds=30.0, statement_seconds=20.0)
+READS = PoolLimits(
+    connections=4, waiting=256, wait_seconds=5.0, statement_seconds=20.0, lock_seconds=1.0
+)
+STREAMS = PoolLimits(
+    connections=2, waiting=64, wait_seconds=30.0, statement_seconds=20.0, lock_seconds=1.0
+)
 CONTROL = PoolLimits(connections=2, waiting=32, wait_seconds=10.0, statement_seconds=120.0)
 
 # custom plans see the bound area, and so its selectivity; JIT and parallel workers cost more than
@@ -67,6 +75,7 @@ def _session(name: str, limits: PoolLimits) -> dict[str, str]:
         **_SESSION,
         "application_name": f"geoserver_py {name}",
         "statement_timeout": f"{int(limits.statement_seconds * 1000)}ms",
+        "lock_timeout": f"{int(limits.lock_seconds * 1000)}ms",
     }
 
 
@@ -74,8 +83,8 @@ def _busy(seconds: float) -> Problem:
     return Problem(
         503,
         "busy",
-        zh="服务繁忙，请稍后重试。",
-        en="(all database connections are busy; retry later)",
+        zh="服务繁忙或图层正在入库，请稍后重试。",
+        en="(all database connections are busy, or the layer is being loaded; retry later)",
         headers={"Retry-After": str(max(1, round(seconds)))},
     )
 
@@ -136,7 +145,8 @@ class ReadPool:
 
     @contextlib.asynccontextmanager
     async def __call__(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        """Borrow a connection; raises Problem 503 when none is free or the statement is too slow.
+        """Borrow a connection; raises Problem 503 when none is free, a table is locked, or the
+        statement is too slow.
 
         A query under way when the block is cancelled is cancelled on the server too: psycopg
         does so, and the connection goes back usable.
@@ -144,7 +154,7 @@ class ReadPool:
         try:
             async with self._pool.connection() as connection:
                 yield connection
-        except (PoolTimeout, TooManyRequests) as full:
+        except (PoolTimeout, TooManyRequests, psycopg.errors.LockNotAvailable) as full:
             raise _busy(2.0) from full
         except psycopg.errors.QueryCanceled as slow:
             raise _too_slow(self.limits) from slow

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import psycopg
+from psycopg import sql
 
 from geoserver_py.services import Services, open_services
 from geoserver_py.settings import Settings
@@ -75,3 +76,28 @@ def test_names_are_read_again_after_the_gazetteer_failed_once(database: str) -> 
 async def _with_services(dsn: str, run: Callable[[Services], object]) -> None:
     async with open_services(Settings(database_url=dsn)) as services:
         await run(services)  # type: ignore[misc]
+
+
+def test_a_table_under_load_is_busy_and_holds_up_no_other(database: str) -> None:
+    """A first load locks its table until it commits; requests for it must not fill the pool."""
+
+    async def run(services: Services) -> None:
+        async def ask(layer: str) -> None:
+            async with services.pools.reads() as connection:
+                await connection.execute(
+                    sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("layer", layer))
+                )
+
+        with psycopg.connect(database) as loading:
+            loading.execute("LOCK TABLE layer.poi IN ACCESS EXCLUSIVE MODE")
+            asked = asyncio.gather(*(ask("poi") for _ in range(8)), return_exceptions=True)
+            await asyncio.sleep(0.2)
+            async with asyncio.timeout(4):
+                await ask("road")
+            refused = await asked
+        assert {getattr(problem, "code", problem) for problem in refused} == {"busy"}
+
+    with psycopg.connect(database) as connection:
+        definitions = load_definitions()
+        apply(connection, [definitions[n] for n in ("poi", "road")])
+    asyncio.run(_with_services(database, run))
