@@ -36,6 +36,9 @@ AMBIGUOUS_GAP = 0.06
 """Answers closer in score than this and not at one place are rivals."""
 AMBIGUOUS_SCORE = 0.6
 """Highest score of an answer that has rivals; no client should take it unseen."""
+COARSER = 0.02
+"""How far a division stays behind a place in it that a likelier reading names."""
+_DIVISION_LEVELS = frozenset(DIVISION_LEVEL.values())
 
 
 def wanted(parse: Parse) -> frozenset[Asked | Crossing]:
@@ -65,10 +68,14 @@ def resolve(index: GazetteerIndex, parse: Parse, rows: AddressRows, hints: Hints
         )
         return Answer(normalised, (), ambiguous=False, reasons=(reason,))
     found: dict[tuple[object, ...], Candidate] = {}
+    judged: list[tuple[Reading, list[Candidate]]] = []
     for reading in parse.readings:
         if reading.outside:
             continue
-        for candidate in _candidates(index, normalised, reading, rows, reading.cost - best.cost):
+        fuller = [c for other, some in judged if _says_more(other, reading) for c in some]
+        produced = list(_candidates(index, normalised, reading, rows, reading.cost - best.cost))
+        judged.append((reading, produced))
+        for candidate in (_behind_finer(c, fuller) for c in produced):
             identity = (*candidate.record[:2], candidate.house_number)
             known = found.get(identity)
             if known is None or candidate.score > known.score:
@@ -81,6 +88,35 @@ def resolve(index: GazetteerIndex, parse: Parse, rows: AddressRows, hints: Hints
     if rivals:
         kept = [_ambiguous(c, len(rivals) + 1) if c.score > AMBIGUOUS_SCORE else c for c in kept]
     return Answer(normalised, tuple(kept[: hints.limit]), ambiguous=bool(rivals))
+
+
+def _says_more(likelier: Reading, reading: Reading) -> bool:
+    """Whether a likelier reading has all the names of this one and corrects another."""
+    names = {(e.start, e.end, e.kind) for e in reading.edges if e.places}
+    more = {(e.start, e.end, e.kind) for e in likelier.edges if e.places}
+    return names < more and not likelier.conflicts and not likelier.restarted
+
+
+def _behind_finer(candidate: Candidate, fuller: Sequence[Candidate]) -> Candidate:
+    """A division is no better an answer than what a likelier reading finds inside it.
+
+    However doubtful a corrected village is, the text says it rather than the city alone.
+    """
+    inside = [
+        c.score
+        for c in fuller
+        if len(c.code) > len(candidate.code) and contains(candidate.code, c.code)
+    ]
+    if candidate.level not in _DIVISION_LEVELS or not inside or candidate.score < max(inside):
+        return candidate
+    score = round(max(inside) - COARSER, 3)
+    reason = Reason(
+        "coarser",
+        "另一种读法读出了其中的地名",
+        "another reading names a place in it",
+        round(score - candidate.score, 3),
+    )
+    return replace(candidate, score=score, reasons=(*candidate.reasons, reason))
 
 
 def _is_elsewhere(index: GazetteerIndex, edge: Edge) -> bool:
@@ -105,8 +141,7 @@ def _rivals(ranked: Sequence[Candidate]) -> list[Candidate]:
 def _same_place(one: Candidate, other: Candidate) -> bool:
     if one.level is other.level and one.name != other.name:
         return False
-    divisions = set(DIVISION_LEVEL.values())
-    if one.level in divisions or other.level in divisions:
+    if one.level in _DIVISION_LEVELS or other.level in _DIVISION_LEVELS:
         # a division and something in it that bears its name are one place for the asker
         return one.level is not other.level and (
             contains(one.code, other.code) or contains(other.code, one.code)

@@ -107,7 +107,7 @@ def _readings(index: GazetteerIndex, key: str) -> tuple[tuple[Reading, ...], boo
     doubtful = _doubtful(readings[0], key)
     if not doubtful:
         return readings, False
-    similar = list(similar_edges(index, key, doubtful, readings[0].codes))
+    similar = list(similar_edges(index, key, doubtful, readings[0]))
     if similar:
         readings = search(index.city_code, key, [*edges, *similar])
     return readings, bool(similar)

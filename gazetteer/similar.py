@@ -13,10 +13,10 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from gazetteer.index import MAX_FUZZY_LENGTH, Entry, Form, GazetteerIndex
-from gazetteer.levels import Kind, Status
+from gazetteer.levels import CODE_LENGTH, Kind, Status
 from gazetteer.names import homophone_key
 from gazetteer.normalise import is_han
-from gazetteer.readings import Edge, known_edge
+from gazetteer.readings import Edge, Reading, known_edge
 from gazetteer.records import Place
 
 _ROAD_ENDS = ("大道", "大街", "路", "街", "巷")
@@ -32,28 +32,40 @@ def similar_edges(
     index: GazetteerIndex,
     key: str,
     ranges: Iterable[tuple[int, int]],
-    codes: frozenset[str],
+    reading: Reading,
 ) -> Iterator[Edge]:
-    """Names near what stands in and around the ranges that could not be read.
-
-    ``codes`` are the divisions that the rest of the text names.
-    """
+    """Names near what stands in and around the ranges that ``reading`` could not read."""
+    codes = reading.codes
     seen: set[tuple[int, int]] = set()
     for low, high in ranges:
-        for start in range(max(0, low - 3), high):
-            for end in range(max(start + 3, low + 1), min(len(key), high + 3, start + 12) + 1):
+        first, last = _reach(reading, low, high)
+        for start in range(max(0, first), high):
+            for end in range(max(start + 3, low + 1), min(len(key), last, start + 12) + 1):
                 piece = key[start:end]
                 if (start, end) in seen or not all(is_han(c) or c.isalpha() for c in piece):
                     continue
                 seen.add((start, end))
-                yield from _similar_to(index, piece, start, end)
+                yield from _similar_to(index, piece, start, end, codes)
                 if codes and end - start > _LONG_STEM:
                     yield from _two_off(index, piece, start, end, codes)
 
 
-def _similar_to(index: GazetteerIndex, piece: str, start: int, end: int) -> Iterator[Edge]:
+def _reach(reading: Reading, low: int, high: int) -> tuple[int, int]:
+    """How far a misspelled name may reach: over the name that touches the range, at least 3.
+
+    What is left of it may be a name too: 圩镇社区 of 荷田圩镇社区 with 田 misspelled.
+    """
+    before = (e.start for e in reading.edges if e.places and e.end == low)
+    after = (e.end for e in reading.edges if e.places and e.start == high)
+    return min(low - 3, *before, low), max(high + 3, *after, high)
+
+
+def _similar_to(
+    index: GazetteerIndex, piece: str, start: int, end: int, codes: frozenset[str]
+) -> Iterator[Edge]:
     """One edge for all names of a kind that are equally far from the piece: they are rivals."""
-    if any(e.form is Form.FULL and e.kind.is_division for e in index.entries(piece)):
+    own = [e for e in index.entries(piece) if e.form is Form.FULL and e.kind.is_division]
+    if own and not _misplaced(own, codes):
         return  # a name of its own is not another one misspelled: 大坪镇 is not 大麻镇
     alike: dict[tuple[Kind, Form, float], list[Place]] = defaultdict(list)
     for entry, form in index.similar(piece):
@@ -62,8 +74,25 @@ def _similar_to(index: GazetteerIndex, piece: str, start: int, end: int) -> Iter
         three = len(piece) == 3 or len(entry.pattern) == 3
         if three and form is Form.FUZZY and piece[-1] != entry.pattern[-1]:
             continue  # of three characters the class word must stand
-        alike[entry.kind, form, _cost(piece, entry.pattern, form)] += entry.places
+        places = [p for p in entry.places if not own or _within(p, codes)]
+        alike[entry.kind, form, _cost(piece, entry.pattern, form)] += places
     yield from _edges(alike, start, end)
+
+
+def _misplaced(own: Iterable[Entry], codes: frozenset[str]) -> bool:
+    """Whether a village name belongs to no village of the towns that the text names.
+
+    Then a village of these towns with nearly this name is likelier than a contradiction.
+    """
+    towns = bool(codes) and all(CODE_LENGTH.get(len(code)) is Kind.TOWN for code in codes)
+    return towns and all(
+        entry.kind is Kind.VILLAGE and not any(_within(p, codes) for p in entry.places)
+        for entry in own
+    )
+
+
+def _within(place: Place, codes: frozenset[str]) -> bool:
+    return place.kind is Kind.VILLAGE and any(place.code.startswith(code) for code in codes)
 
 
 def _cost(piece: str, pattern: str, form: Form) -> float:
