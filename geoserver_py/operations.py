@@ -280,9 +280,12 @@ def _number(name: str, schema: Mapping[str, Any], text: str) -> float:
 
 def _check_range(name: str, schema: Mapping[str, Any], value: float) -> None:
     low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-    if not low <= value <= high:
-        raise invalid_parameter(
-            name,
-            zh=f"须在 {low} 与 {high} 之间，收到 {value}。",
-            en=f"between {low} and {high}, got {value}",
-        )
+    if low <= value <= high:
+        return
+    if math.isinf(high):
+        zh, en = f"最小 {low}", f"at least {low}"
+    elif math.isinf(low):
+        zh, en = f"最大 {high}", f"at most {high}"
+    else:
+        zh, en = f"须在 {low} 与 {high} 之间", f"between {low} and {high}"
+    raise invalid_parameter(name, zh=f"{zh}，收到 {value}。", en=f"{en}, got {value}")

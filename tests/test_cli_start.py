@@ -43,3 +43,10 @@ def test_every_command_of_the_help_exists(command) -> None:
     done = run(command, "--help")
     assert done.returncode == 0, done.stderr
     assert f"{command} [OPTIONS]" in done.stdout
+
+
+@pytest.mark.parametrize("port", ["0", "99999"])
+def test_a_port_that_cannot_be_is_a_usage_error(port: str) -> None:
+    done = run("serve", "--port", port)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr

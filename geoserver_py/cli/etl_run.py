@@ -113,5 +113,11 @@ def _summary(reports: tuple[LoadReport, ...]) -> None:
         say(one.sentence())
         for rule, count in one.rules.items():
             say(f"  {RULE_TITLES.get(rule, rule)}: {count}")
+        for file in one.files:
+            if file.detection is not None and file.detection["kind"] == "undetermined":
+                say(
+                    f"  {file.file}: 所称坐标系未经核实 the stated {file.coordsys} is not "
+                    f"verified: {file.detection['sentence']}"
+                )
         if one.counts.get("rejected"):
             say(f"  geoserver-py etl report {one.run} --html report.html")

@@ -70,7 +70,7 @@ def revoke(
     name: Annotated[str, typer.Argument(help="密钥名 / name of the key")],
     as_json: JsonOption = False,
 ) -> None:
-    """吊销密钥 / end the validity of a key at once."""
+    """吊销密钥 / end the validity of a key; the service follows within 2 s."""
     with psycopg.connect(load_settings().dsn()) as connection:
         revoked = revoke_key(connection, name)
     if not revoked:

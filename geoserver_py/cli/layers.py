@@ -29,7 +29,10 @@ def list_layers(as_json: JsonOption = False) -> None:
     if as_json:
         emit([_described(layer) for layer in published], as_json=True, line="")
         return
-    table = Table("图层 layer", "标题 title", "主题 theme", "权限 access")
+    table = Table()
+    table.add_column("图层 layer", no_wrap=True)  # the name to type is never cut short
+    for column in ("标题 title", "主题 theme", "权限 access"):
+        table.add_column(column)
     for column in ("要素 features", "版本 revision"):
         table.add_column(column, justify="right")
     for layer in published:

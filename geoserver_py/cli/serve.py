@@ -11,9 +11,9 @@ from geoserver_py.settings import load_settings
 
 
 def serve(
-    port: Annotated[int | None, typer.Option(help="端口 / port")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="端口 / port")] = None,
     host: Annotated[str | None, typer.Option(help="地址 / address to listen on")] = None,
-    workers: Annotated[int | None, typer.Option(help="进程数 / server processes")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="进程数 / server processes")] = None,
 ) -> None:
     """启动服务 / serve the map until stopped."""
     given = {"port": port, "host": host, "workers": workers}

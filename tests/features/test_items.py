@@ -180,6 +180,15 @@ def test_a_limit_above_the_maximum_is_no_error(client: httpx.Client) -> None:
     assert any(link["rel"] == "next" for link in page["links"])
 
 
+def test_a_limit_of_nothing_is_refused_with_the_least_that_is_accepted(
+    client: httpx.Client,
+) -> None:
+    refused = client.get("/collections/t_big/items", params={"limit": 0})
+    assert refused.status_code == 400
+    assert "at least 1, got 0" in refused.json()["detail"]
+    assert "inf" not in refused.json()["detail"]
+
+
 def test_long_answers_hold_each_feature_once_in_every_format(client: httpx.Client) -> None:
     wanted = [row.id for row in ROWS["t_place"]]
     query = {"limit": 5000}
