@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from etl.datum import Coordsys, DatumRegistry, PositionError
+from etl.datum import Coordsys, DatumChain, DatumRegistry, PositionError
 from etl.datum.notation import format_readout, parse_position
 from gazetteer.answers import Hints
 from gazetteer.geocodejson import answer_document, collection, coordinate_feature
@@ -82,6 +83,7 @@ def in_coordsys(
 
     Geographic systems (gcj02…) replace the coordinates; a plane grid adds ``position`` with
     ``north`` and ``east`` in metres, since GeoJSON coordinates are never metres.
+    Raises PositionError where the system cannot hold one of the positions.
     """
     if target.name == "cgcs2000":
         return document
@@ -92,7 +94,7 @@ def in_coordsys(
         geometry: Mapping[str, Any] | None = feature["geometry"]
         if geometry is None:
             continue
-        x, y = chain.point(*geometry["coordinates"])
+        x, y = _held(chain, *geometry["coordinates"])
         if geographic:
             feature["geometry"] = {"type": "Point", "coordinates": [round(x, 9), round(y, 9)]}
             properties["coordsys"] = target.name
@@ -104,5 +106,19 @@ def in_coordsys(
             }
     if geographic:
         document["coordsys"] = target.name
-        document["geocoding"]["coordsys"] = target.name
+        asked: dict[str, Any] = document["geocoding"]
+        asked["coordsys"] = target.name
+        if "lon" in asked:  # the position that was asked about, in the system named beside it
+            x, y = _held(chain, asked["lon"], asked["lat"])
+            asked["lon"], asked["lat"] = round(x, 9), round(y, 9)
     return document
+
+
+def _held(chain: DatumChain, lon: float, lat: float) -> tuple[float, float]:
+    x, y = chain.point(lon, lat)
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise PositionError(
+            f"{chain.target.name} 不能表示位置（{lon}, {lat}）。"
+            f" {chain.target.name} cannot hold the position ({lon}, {lat})."
+        )
+    return x, y

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import psycopg
 import pyproj
+import pytest
 
 from tests.service.conftest import City
 
@@ -85,3 +86,23 @@ def test_a_road_being_typed_is_suggested_with_its_plates(city: City, client: htt
         found = [f["properties"]["geocoding"] for f in plates["features"]]
         assert found[0]["level"] == "门牌号"
         assert found[0]["name"].startswith(f"{road}{number[:1]}")
+
+
+def test_the_asked_position_comes_back_in_the_coordsys_that_the_answer_names(
+    client: httpx.Client,
+) -> None:
+    """Numbers of CGCS2000 under the name of GCJ-02 would be 560 m wrong."""
+    asked = {"lon": 116.12243233, "lat": 24.285977, "coordsys": "gcj02"}
+    said = client.get("/reverse", params={**asked, "coordsys_out": "gcj02"}).json()["geocoding"]
+    assert said["coordsys"] == "gcj02"
+    assert (said["lon"], said["lat"]) == pytest.approx((asked["lon"], asked["lat"]), abs=1e-8)
+    said = client.get("/reverse", params={**asked, "coordsys_out": "epsg:4548"}).json()["geocoding"]
+    assert (said["coordsys"], said["lon"]) == ("cgcs2000", pytest.approx(116.1176, abs=1e-6))
+
+
+def test_an_answer_that_the_asked_grid_cannot_hold_is_refused(client: httpx.Client) -> None:
+    """UTM zone 60 is 61 degrees away, beyond its series: no null, no wrong number."""
+    answer = client.get("/reverse", params={"lon": 116.1176, "lat": 24.2886, "coordsys": "wgs84",
+                                            "coordsys_out": "epsg:32760"})  # fmt: skip
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["parameter"] == "coordsys_out"
