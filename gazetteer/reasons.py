@@ -56,6 +56,10 @@ _FORM_DELTA = {
     Form.HOMOPHONE: -0.11,
     Form.FUZZY: -0.12,
 }
+_CORRECTED = (Form.HOMOPHONE, Form.FUZZY)
+UNCONFIRMED = Reason(
+    "unconfirmed", "没有上级地名佐证", "no other name in the text confirms it", -0.2
+)
 _SHORT_DELTA = {Kind.PROVINCE: 0.0, Kind.CITY: 0.0, Kind.COUNTY: 0.0, Kind.TOWN: -0.02}
 
 
@@ -72,13 +76,8 @@ def general_reasons(
             if edge.form in (Form.FORMER, Form.ALIAS):
                 zh = f"{zh}：{_became(normalised.key[edge.start : edge.end], place.code[:4])}"
             yield Reason(rule, f"{typed} → {meant}（{zh}）", f"{en}: {meant}", delta)
-            if edge.form in (Form.FUZZY, Form.HOMOPHONE) and not _confirmed(reading, edge):
-                yield Reason(
-                    "unconfirmed",
-                    "没有上级地名佐证",
-                    "no other name in the text confirms the correction",
-                    -0.2,
-                )
+            if edge.form in _CORRECTED and not _confirmed(reading, edge):
+                yield UNCONFIRMED
         elif edge.is_unknown and not edge.codes:
             yield Reason(
                 "unknown-name",
@@ -132,8 +131,12 @@ def _unread_reasons(normalised: Normalised, reading: Reading) -> Iterable[Reason
         f"not used: {words}",
         -max(0.05, 0.03 * missed, 0.45 * missed / total),
     )
-    if any(_before_name(reading, low, high) for low, high in missed_ranges):
+    glued = [e for low, high in missed_ranges if (e := _after(reading, low, high)) is not None]
+    if glued:
         yield Reason("gap", "名称之前有未读的字", "characters before a name were not read", -0.12)
+    if any(e.codes and e.form not in _CORRECTED and not _confirmed(reading, e) for e in glued):
+        # the tail of a longer name: 圩镇社区 of a misspelled 荷泗圩镇社区
+        yield UNCONFIRMED
 
 
 def _is_prose(key: str, reading: Reading, low: int, high: int) -> bool:
@@ -155,13 +158,11 @@ def _became(typed: str, city_code: str) -> str:
     return next(known, "")
 
 
-def _before_name(reading: Reading, low: int, high: int) -> bool:
-    """Whether unread characters stand directly before a name, so belong to it."""
-    if high - low > 2:
-        return False
-    return (low == 0 or any(e.end == low and e.places for e in reading.edges)) and any(
-        e.start == high and e.places for e in reading.edges
-    )
+def _after(reading: Reading, low: int, high: int) -> Edge | None:
+    """The name that unread characters stand directly before, so that they belong to it."""
+    if high - low > 2 or not (low == 0 or any(e.end == low and e.places for e in reading.edges)):
+        return None
+    return next((e for e in reading.edges if e.start == high and e.places), None)
 
 
 def _confirmed(reading: Reading, edge: Edge) -> bool:

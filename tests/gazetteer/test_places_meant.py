@@ -166,6 +166,55 @@ def test_a_correction_that_nothing_confirms_is_never_sure(index: GazetteerIndex,
     assert all(candidate.score <= 0.8 for candidate in ask(index, text).candidates)
 
 
+@pytest.fixture(scope="module")
+def villages() -> GazetteerIndex:
+    more = {
+        "441402106216": "江子上村委会", "441403106": "南口镇", "441403106003": "荷泗圩镇社区居委会",
+        "441403114": "隆文镇", "441403114203": "江上村委会", "441423100204": "大山背村委会",
+    }  # fmt: skip
+    return names_index({**REGISTER, **more})
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("梅州市大或背村", "441423100204"),
+        ("梅州市大山加村", "441423100204"),
+        ("广东省梅州市江子农村", "441402106216"),
+        # its tail is the name of three other villages
+        ("梅州市荷现圩镇社区", "441403106003"),
+    ],
+)
+def test_a_misspelled_village_comes_before_the_city_it_lies_in_and_is_not_sure(
+    villages: GazetteerIndex, typed: str, code: str
+) -> None:
+    answer = ask(villages, typed)
+    first, *others = answer.candidates
+    assert first.code == code
+    assert not answer.ambiguous
+    assert first.score <= 0.7
+    assert all(other.score < first.score for other in others)
+
+
+def test_one_of_several_villages_alike_is_never_chosen_for_the_city(
+    villages: GazetteerIndex,
+) -> None:
+    answer = ask(villages, "梅州市皇坑村")
+    assert answer.ambiguous
+    assert answer.candidates[0].level is Level.VILLAGE
+    assert answer.candidates[0].score <= 0.6
+
+
+def test_a_village_of_another_town_is_misspelled_where_the_town_has_one_nearly_so_named(
+    villages: GazetteerIndex,
+) -> None:
+    first = ask(villages, "梅江区西阳镇江上村").candidates[0]
+    assert first.code == "441402106216"
+    assert first.score < 0.9
+    assert ask(villages, "梅县区隆文镇江上村").candidates[0].code == "441403114203"
+    assert ask(villages, "江上村").candidates[0].code == "441403114203"
+
+
 @pytest.mark.parametrize(
     "text",
     [
