@@ -46,7 +46,11 @@ _ABSENT = """
 INSERT INTO {staging} (operation, id)
 SELECT 'delete', live.id
 FROM {live} AS live
-JOIN catalog.run AS origin ON origin.id = live.run
+JOIN catalog.run AS origin ON origin.id = coalesce(live.run, (
+    -- an edit is no run: the row still is of the bureau that delivered it last
+    SELECT past.run FROM {history} AS past
+    WHERE past.fid = live.fid AND past.run IS NOT NULL ORDER BY past.revision DESC LIMIT 1
+))
 WHERE origin.bureau = %(bureau)s
     AND NOT EXISTS (SELECT FROM {staging} AS staged WHERE staged.id = live.id)
     AND NOT EXISTS (
@@ -139,5 +143,6 @@ def stage_deletes(connection: psycopg.Connection, staging: Staging, bureau: str,
     faulty record is no order to delete.
     """
     live = sql.Identifier("layer", staging.definition.name)
-    statement = sql.SQL(_ABSENT).format(staging=staging.table, live=live)
+    history = sql.Identifier("history", staging.definition.name)
+    statement = sql.SQL(_ABSENT).format(staging=staging.table, live=live, history=history)
     return connection.execute(statement, {"bureau": bureau, "run": run}).rowcount

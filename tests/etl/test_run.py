@@ -17,6 +17,9 @@ from etl.datum import DatumRegistry
 from etl.delivery import DeliveryError
 from etl.ledger import DeliveryBusy
 from etl.report import Status
+from layers.access import SYSTEM
+from layers.definition import load_definitions
+from layers.edit import Change, Operation, write_changes
 from tests.etl.support import (
     CENTRE,
     CENTRE_4548,
@@ -77,6 +80,19 @@ def test_a_full_delivery_of_one_bureau_leaves_the_rows_of_another(
         write_csv(tmp_path / "components.csv", [component(n) for n in numbers])
         deliver(tmp_path, layered, [component_load()], bureau=bureau, delivery=bureau)
     assert rows(layered, "SELECT count(*) FROM layer.component") == [(5,)]
+
+
+def test_a_row_that_somebody_edited_still_goes_with_its_bureaus_full_delivery(
+    layered: str, tmp_path: Path
+) -> None:
+    write_csv(tmp_path / "components.csv", [component(0), component(1)])
+    deliver(tmp_path, layered, [component_load()])
+    edit = Change(Operation.UPDATE, component(0)["GLBJBSM"], {"state": "破损"})
+    with psycopg.connect(layered) as connection:
+        write_changes(connection, load_definitions()["component"], [edit], principal=SYSTEM)
+    write_csv(tmp_path / "components.csv", [component(1)])
+    (report,) = deliver(tmp_path, layered, [component_load()])
+    assert (report.counts["deleted"], report.counts["unchanged"]) == (1, 1)
 
 
 def test_append_deletes_nothing(layered: str, tmp_path: Path) -> None:
