@@ -44,6 +44,7 @@ async def get_item(call: Call) -> Response:
             base_url(call),
             document=orjson.loads(body),
             title=definition.title,
+            synthetic=asked.layer.synthetic,
             name=definition.name,
             fields=definition.fields,
             profile=call.services.profile,

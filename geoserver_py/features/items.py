@@ -107,6 +107,7 @@ async def _html(call: Call, asked: Asked, headers: dict[str, str]) -> Response:
         base_url(call),
         document=document,
         title=definition.title,
+        synthetic=asked.layer.synthetic,
         name=definition.name,
         fields=[f for f in definition.fields if chosen is None or f.name in chosen],
         profile=call.services.profile,
