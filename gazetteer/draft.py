@@ -6,12 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gazetteer.answers import Candidate, Component, Reason
-from gazetteer.index import GazetteerIndex
+from gazetteer.index import Form, GazetteerIndex
 from gazetteer.levels import Kind, Level, Status
 from gazetteer.locate import How, Located
 from gazetteer.normalise import Normalised
 from gazetteer.readings import Edge, Reading
-from gazetteer.reasons import CROSSING, HOW_REASON, general_reasons
+from gazetteer.reasons import (
+    CORRECTED,
+    CROSSING,
+    HOW_REASON,
+    general_reasons,
+    named_elsewhere,
+)
 from gazetteer.records import Place
 from gazetteer.relative import Displacement, displacement
 
@@ -119,7 +125,15 @@ class Draft:
         return replace(found, reasons=(*found.reasons, reason), street="", category="")
 
     def _general(self, place: Place) -> tuple[Reason, ...]:
-        return tuple(general_reasons(self.normalised, self.reading, self.behind, place))
+        general = general_reasons(self.normalised, self.reading, self.behind, place)
+        return (*general, *map(named_elsewhere, filter(self._is_name, self.reading.edges)))
+
+    def _is_name(self, edge: Edge) -> bool:
+        """Whether what was corrected to another village is a village's name as it stands."""
+        return edge.form in CORRECTED and any(
+            entry.form is Form.FULL and entry.kind is edge.kind is Kind.VILLAGE
+            for entry in self.index.entries(self.normalised.key[edge.start : edge.end])
+        )
 
     def _way(self) -> Displacement | None:
         return displacement(self.reading, crossing=self.crossing)

@@ -56,7 +56,8 @@ _FORM_DELTA = {
     Form.HOMOPHONE: -0.11,
     Form.FUZZY: -0.12,
 }
-_CORRECTED = (Form.HOMOPHONE, Form.FUZZY)
+CORRECTED = (Form.HOMOPHONE, Form.FUZZY)
+"""Forms that are not what was typed, but near it."""
 UNCONFIRMED = Reason(
     "unconfirmed", "没有上级地名佐证", "no other name in the text confirms it", -0.2
 )
@@ -76,7 +77,7 @@ def general_reasons(
             if edge.form in (Form.FORMER, Form.ALIAS):
                 zh = f"{zh}：{_became(normalised.key[edge.start : edge.end], place.code[:4])}"
             yield Reason(rule, f"{typed} → {meant}（{zh}）", f"{en}: {meant}", delta)
-            if edge.form in _CORRECTED and not _confirmed(reading, edge):
+            if edge.form in CORRECTED and not _confirmed(reading, edge):
                 yield UNCONFIRMED
         elif edge.is_unknown and not edge.codes:
             yield Reason(
@@ -109,6 +110,16 @@ def general_reasons(
         yield Reason("other-reading", "另一种读法", "another reading is likelier", -0.08 * behind)
 
 
+def named_elsewhere(edge: Edge) -> Reason:
+    """What it costs that the name corrected is right for another village: 江上村 in 隆文镇."""
+    return Reason(
+        "named-elsewhere",
+        f"别处另有同名村，这里按{edge.value}理解",
+        f"another town has a village of the name typed; taken for {edge.value}",
+        -0.15,
+    )
+
+
 def _unread_reasons(normalised: Normalised, reading: Reading) -> Iterable[Reason]:
     """What was not read: part of the address (which costs), or prose around it (hardly)."""
     key = normalised.key
@@ -134,7 +145,7 @@ def _unread_reasons(normalised: Normalised, reading: Reading) -> Iterable[Reason
     glued = [e for low, high in missed_ranges if (e := _after(reading, low, high)) is not None]
     if glued:
         yield Reason("gap", "名称之前有未读的字", "characters before a name were not read", -0.12)
-    if any(e.codes and e.form not in _CORRECTED and not _confirmed(reading, e) for e in glued):
+    if any(e.codes and e.form not in CORRECTED and not _confirmed(reading, e) for e in glued):
         # the tail of a longer name: 圩镇社区 of a misspelled 荷泗圩镇社区
         yield UNCONFIRMED
 

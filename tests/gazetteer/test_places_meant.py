@@ -210,7 +210,8 @@ def test_a_village_of_another_town_is_misspelled_where_the_town_has_one_nearly_s
 ) -> None:
     first = ask(villages, "梅江区西阳镇江上村").candidates[0]
     assert first.code == "441402106216"
-    assert first.score < 0.9
+    assert first.score < 0.8  # it may be the town that is wrong
+    assert any(reason.rule == "named-elsewhere" for reason in first.reasons)
     assert ask(villages, "梅县区隆文镇江上村").candidates[0].code == "441403114203"
     assert ask(villages, "江上村").candidates[0].code == "441403114203"
 
