@@ -20,6 +20,7 @@ from etl.batch import CheckedBatch, Line
 from etl.checks.coverage import Located
 from etl.checks.finding import RULE_TITLES, RuleBook, Severity
 from etl.datum import DatumChain, DatumRegistry
+from etl.datum.coordsys import FloatArray
 from etl.delivery import Delivery, FileSource, Load
 from etl.detection import Detection, References, detect
 from etl.inspect import declared_name
@@ -29,6 +30,7 @@ from etl.readers import Batch, ReadOptions, Source, open_source
 from etl.report import FileReport, RowReport, Tally
 from etl.report.model import SAMPLE_PLACES, SAMPLE_ROWS
 from etl.segments import SegmentSource
+from etl.trusted import trusted_around
 from layers.city import CityProfile
 from layers.codes import CodeList
 from layers.definition import LayerDefinition
@@ -57,6 +59,7 @@ class Context:
     delivery: Delivery
     registry: DatumRegistry
     frame: CityProfile
+    known: Mapping[str, LayerDefinition]
     other_frames: tuple[CityProfile, ...]
     reference: References | None
     domains: Mapping[str, CodeList]
@@ -263,7 +266,7 @@ def _judged(
     if first is None:
         return
     if chain is not None:
-        found = _detect(context, load, first, chain)
+        found = _detect(context, work.definition, load, first, chain)
         answer = load.answers.get("datum")
         work.files[at] = replace(
             work.files[at],
@@ -279,7 +282,10 @@ def _judged(
     yield from batches
 
 
-def _detect(context: Context, load: Load, batch: Batch, chain: DatumChain) -> Detection:
+def _detect(
+    context: Context, definition: LayerDefinition, load: Load, batch: Batch, chain: DatumChain
+) -> Detection:
+    """What the numbers say of the stated datum, alone and beside what is loaded there already."""
     if batch.positions is not None:
         known = batch.positions.known()
         sample = np.column_stack((batch.positions.x[known], batch.positions.y[known]))
@@ -287,15 +293,29 @@ def _detect(context: Context, load: Load, batch: Batch, chain: DatumChain) -> De
         coordinates, index = shapely.get_coordinates(batch.geometry, return_index=True)
         sample = coordinates[np.unique(index, return_index=True)[1]]
     named = load.columns
-    return detect(
-        sample,
-        profile=context.frame,
-        registry=context.registry,
-        references=context.reference,
-        declared=chain.source.name,
-        field_names=None if named is None else (named.x, named.y),
-        axes_stated=True,
+
+    def judged(part: FloatArray, references: References | None) -> Detection:
+        return detect(
+            part,
+            profile=context.frame,
+            registry=context.registry,
+            references=references,
+            declared=chain.source.name,
+            field_names=None if named is None else (named.x, named.y),
+            axes_stated=True,
+        )
+
+    alone = judged(sample, context.reference)
+    if context.reference is not None or alone.objection is not None:
+        return alone
+    lon, lat, _ = chain.apply(sample[:, 0], sample[:, 1])
+    window = trusted_around(
+        context.log, definition, context.known, context.delivery.synthetic, lon, lat
     )
+    if window is None:
+        return alone
+    beside = judged(sample[window.inside], window.references)
+    return beside if beside.agreement != "cannot tell" else alone
 
 
 def _account(context: Context, work: LayerWork, checked: CheckedBatch, at: int) -> None:

@@ -67,6 +67,7 @@ def run_delivery(
             delivery=delivery,
             registry=registry,
             frame=frame,
+            known=known,
             other_frames=_frames(),
             reference=reference,
             domains={

@@ -1,0 +1,79 @@
+"""A delivery in the wrong datum still lies in the city: what is loaded there shows the offset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import psycopg
+import pytest
+
+from etl.report import LoadReport, Status
+from etl.run import run_delivery
+from geoserver_py.sample_city.obfuscation import bd09_from_wgs84, gcj02_from_wgs84
+
+DELIVERY = """
+delivery: test/wrong-datum/{name}
+bureau: 测试局
+city: meizhou
+synthetic: true
+loads:
+  - layer: poi
+    files: [{{path: places.csv, encoding: UTF-8}}]
+    coordsys: {coordsys}
+    columns: {{lon: 经度, lat: 纬度}}
+    id: {{column: 标识}}
+    fields: {{name: {{column: 名称}}, category: {{value: food}}}}
+"""
+SHIFTS = {
+    "cgcs2000": lambda lon, lat: (lon, lat),
+    "gcj02": gcj02_from_wgs84,
+    "bd09": bd09_from_wgs84,
+}
+
+
+def deliver(folder: Path, truth: Path, name: str, true: str, stated: str, count: int) -> Path:
+    """A CSV of places at house entrances, really in `true`, said to be in `stated`."""
+    doors = gpd.read_parquet(truth / "address.parquet").geometry[:count]
+    lon, lat = SHIFTS[true](doors.x.to_numpy(), doors.y.to_numpy())
+    table = pd.DataFrame({"标识": [f"{name}-{i}" for i in range(len(doors))], "名称": "店"})
+    table["经度"], table["纬度"] = np.round(lon, 8), np.round(lat, 8)
+    folder.mkdir()
+    table.to_csv(folder / "places.csv", index=False)
+    path = folder / "delivery.yaml"
+    path.write_text(DELIVERY.format(name=name, coordsys=stated), "utf-8")
+    return path
+
+
+WRONG = [("gcj02", "cgcs2000"), ("bd09", "gcj02"), ("cgcs2000", "gcj02"), ("bd09", "wgs84")]
+
+
+@pytest.mark.parametrize(("true", "stated"), WRONG)
+def test_a_wrongly_stated_datum_is_objected_to_in_metres_and_nothing_is_loaded(
+    loaded: dict[str, LoadReport], city_dsn: str, truth: Path, tmp_path: Path,
+    true: str, stated: str,
+) -> None:  # fmt: skip
+    name = f"{true}-as-{stated}"
+    path = deliver(tmp_path / name, truth, name, true, stated, 300)
+    (report,) = run_delivery(path, city_dsn)
+    assert report.status is Status.BLOCKED
+    assert report.reason is not None
+    assert true in report.reason
+    assert " m" in report.reason
+    with psycopg.connect(city_dsn) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM layer.poi WHERE id LIKE %s", [f"{name}-%"]
+        ).fetchone()
+    assert row == (0,)
+
+
+@pytest.mark.parametrize("datum", ["cgcs2000", "gcj02", "bd09"])
+def test_a_rightly_stated_datum_is_not_objected_to(
+    loaded: dict[str, LoadReport], city_dsn: str, truth: Path, tmp_path: Path, datum: str
+) -> None:
+    name = f"right-{datum}"
+    path = deliver(tmp_path / name, truth, name, datum, datum, 300)
+    (report,) = run_delivery(path, city_dsn)
+    assert report.status is Status.SUCCEEDED, report.reason
