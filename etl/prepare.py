@@ -30,7 +30,7 @@ from etl.readers import Batch, ReadOptions, Source, open_source
 from etl.report import FileReport, RowReport, Tally
 from etl.report.model import SAMPLE_PLACES, SAMPLE_ROWS
 from etl.segments import SegmentSource
-from etl.trusted import trusted_around
+from etl.trusted import datum_contradicted, trusted_around
 from layers.city import CityProfile
 from layers.codes import CodeList
 from layers.definition import LayerDefinition
@@ -315,7 +315,9 @@ def _detect(
     if window is None:
         return alone
     beside = judged(sample[window.inside], window.references)
-    return beside if beside.agreement != "cannot tell" else alone
+    if beside.agreement == "confirms" or datum_contradicted(beside):
+        return beside
+    return alone
 
 
 def _account(context: Context, work: LayerWork, checked: CheckedBatch, at: int) -> None:

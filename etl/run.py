@@ -14,6 +14,7 @@ import psycopg
 from etl import ledger, staged
 from etl.checks.finding import CheckError, RuleBook
 from etl.datum import DatumError, DatumRegistry
+from etl.datum.store import load_registry
 from etl.delivery import Delivery, DeliveryError, Load, Mode, load_delivery
 from etl.detection import References
 from etl.mapping import MappingError
@@ -57,7 +58,7 @@ def run_delivery(
     frame = profile or _city(delivery)
     known = definitions or load_definitions()
     grouped = _by_layer(delivery, frame, known)
-    registry = _registry(delivery)
+    own = _registry(delivery)
     with (
         psycopg.connect(dsn, autocommit=True) as log,
         psycopg.connect(dsn, autocommit=False) as work,
@@ -65,7 +66,7 @@ def run_delivery(
         ledger.register(log, delivery)
         context = Context(
             delivery=delivery,
-            registry=registry,
+            registry=load_registry(log).merged(own),
             frame=frame,
             known=known,
             other_frames=_frames(),
@@ -290,6 +291,7 @@ def _by_layer(
 
 
 def _registry(delivery: Delivery) -> DatumRegistry:
+    """The steps that the delivery brings along, beside those registered in the database."""
     if delivery.datum_parameters is None:
         return DatumRegistry()
     try:

@@ -15,7 +15,7 @@ import shapely
 from psycopg import sql
 
 from etl.datum.coordsys import FloatArray
-from etl.detection import References
+from etl.detection import Detection, References
 from layers.definition import GeometryType, LayerDefinition
 
 ACCURATE_M = 5.0
@@ -38,6 +38,20 @@ class Window:
     """(n,) which of the delivered positions lie in the window."""
     references: References
     layers: tuple[str, ...]
+
+
+DATUM_KINDS = frozenset({"gcj02", "bd09", "wrong_datum", "beijing54", "xian80"})
+
+
+def datum_contradicted(found: Detection) -> bool:
+    """Whether a comparison with other layers shows, for certain, another datum than stated.
+
+    Only an offset that is a datum's own counts: lamps stand some metres beside the houses they
+    are compared with, which is a shift too, but no mistake.
+    """
+    return (
+        found.objection is not None and found.kind in DATUM_KINDS and found.confidence == "certain"
+    )
 
 
 def trusted_around(

@@ -27,7 +27,15 @@ from layers.catalogue import UnknownLayer
 
 log = logging.getLogger(__name__)
 
-EXPOSED_HEADERS = ("Content-Crs", "ETag", "Link", "Retry-After", "Server-Timing")
+EXPOSED_HEADERS = (
+    "Content-Crs",
+    "ETag",
+    "Link",
+    "OGC-NumberMatched",
+    "OGC-NumberReturned",
+    "Retry-After",
+    "Server-Timing",
+)
 
 
 def application() -> Starlette:

@@ -182,7 +182,7 @@ def _response(call: Call, document: dict[str, Any]) -> Response:
 def _out(call: Call, document: dict[str, Any]) -> dict[str, Any]:
     """The document in the coordsys that was asked for; Problem 400 where there is none such."""
     services, wanted = call.services, call.arguments.get("coordsys_out") or "cgcs2000"
-    accepted = services.profile.accepted_coordsys
+    accepted = (*services.profile.accepted_coordsys, *services.registry.grids)
     try:
         return in_coordsys(document, services.registry.parse(wanted), services.registry)
     except DatumError as unknown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import psycopg
 from psycopg_pool import PoolTimeout
@@ -16,6 +17,8 @@ from layers.migrations import SCHEMA_VERSION
 
 _READY_TIMEOUT = 2.0
 """Seconds in which the database must answer."""
+_STALE_SECONDS = 30.0
+"""A worker that has not seen the catalogue for so long may honour revoked keys."""
 
 
 async def _healthz(_call: Call) -> Response:
@@ -24,10 +27,13 @@ async def _healthz(_call: Call) -> Response:
 
 async def _readyz(call: Call) -> Response:
     try:
-        async with asyncio.timeout(_READY_TIMEOUT), call.services.pools.control() as connection:
+        pools = call.services.pools
+        async with asyncio.timeout(_READY_TIMEOUT), pools.reads() as reading:
+            await reading.execute("SELECT 1")  # the connections that answers come from
+        async with asyncio.timeout(_READY_TIMEOUT), pools.control() as connection:
             cursor = await connection.execute("SELECT version_num FROM catalog.migration")
             row = await cursor.fetchone()
-    except (psycopg.Error, PoolTimeout, TimeoutError) as problem:
+    except (psycopg.Error, PoolTimeout, TimeoutError, Problem) as problem:
         raise Problem(
             503,
             "not-ready",
@@ -41,6 +47,14 @@ async def _readyz(call: Call) -> Response:
             "not-ready",
             zh="数据库结构不是最新版本，请运行 geoserver-py db migrate。",
             en=f"(schema is at {row and row[0]}, this version needs {SCHEMA_VERSION})",
+            headers={"Retry-After": "5"},
+        )
+    if time.monotonic() - call.services.looked_at > _STALE_SECONDS:
+        raise Problem(
+            503,
+            "not-ready",
+            zh="图层目录久未更新，请看日志。",
+            en="(the catalogue has not been refreshed for long: keys and layers may be old)",
             headers={"Retry-After": "5"},
         )
     return JSONResponse(

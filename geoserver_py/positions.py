@@ -58,7 +58,7 @@ def position_of(services: Services, arguments: Mapping[str, Any]) -> Position:
     Raises Problem 400: no coordsys (lists what is accepted), an unknown or unregistered one,
     the wrong pair of coordinates for it, or coordinates that cannot be.
     """
-    accepted = services.profile.accepted_coordsys
+    accepted = (*services.profile.accepted_coordsys, *services.registry.grids)
     coordsys = arguments.get("coordsys")
     if coordsys is None:
         raise Problem(

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 import psycopg
 
 from etl.datum import DatumRegistry
+from etl.datum.store import load_registry_async
 from gazetteer.service import GazetteerService
 from geoserver_py.pools import Pools, open_pools
 from geoserver_py.problems import Problem
@@ -21,6 +23,7 @@ from geoserver_py.settings import Settings
 from layers.access import Principal
 from layers.catalogue import Catalogue, catalogue_state, load_catalogue_async
 from layers.city import CityProfile, load_city
+from layers.definition import DefinitionError
 from layers.keys import load_principals
 from tiles.cache import TileCache
 from tiles.server import TileServer
@@ -44,6 +47,8 @@ class Services:
     catalogue: Catalogue
     principals: Mapping[str, Principal]
     """Principals by the hash of their API key."""
+    looked_at: float = field(default_factory=time.monotonic)
+    """When the catalogue was last compared with the store (time.monotonic); asked by /readyz."""
     _state: tuple[int, int] = field(default=(-1, -1), repr=False)
 
     async def refresh(self) -> bool:
@@ -54,6 +59,7 @@ class Services:
                 return False
             self.catalogue = await load_catalogue_async(connection)
             self.principals = await load_principals(connection)
+            self.registry = await load_registry_async(connection)
             self._state = state
         return True
 
@@ -69,7 +75,8 @@ class Services:
                 await self.refresh()
                 # also when nothing moved: the last look may have failed, and a look costs nothing
                 await self.gazetteer.follow(self.catalogue)
-            except (psycopg.Error, Problem) as lost:
+                self.looked_at = time.monotonic()
+            except (psycopg.Error, Problem, DefinitionError) as lost:
                 log.warning("catalogue not refreshed, serving what is known: %s", lost)
 
 

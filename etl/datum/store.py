@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -47,21 +47,36 @@ def register(
         names.append(name)
     if len(names) != len(added.links) + len(added.heights):
         raise RegistryError("同名的转换；two steps share a name")
+    connection.execute("SELECT catalog.bump_generation()")  # running services load it anew
     return tuple(names)
+
+
+_GRIDS = "SELECT name, title FROM catalog.datum_grid ORDER BY name"
+_STEPS = (
+    "SELECT entry, registered_by FROM catalog.datum_step WHERE withdrawn_at IS NULL ORDER BY id"
+)
+
+
+def _mapping(grids: Iterable[Sequence[Any]], steps: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    return {
+        "grids": {row[0]: row[1] for row in grids},
+        "links": [{**row[0], "registered_by": row[1]} for row in steps],
+    }
 
 
 def stored_mapping(connection: psycopg.Connection[Any]) -> dict[str, Any]:
     """What is registered and not withdrawn, as `DatumRegistry.from_mapping` takes it."""
-    grids = connection.execute("SELECT name, title FROM catalog.datum_grid ORDER BY name")
-    steps = connection.execute(
-        "SELECT entry, registered_by FROM catalog.datum_step WHERE withdrawn_at IS NULL ORDER BY id"
-    )
-    return {
-        "grids": {row[0]: row[1] for row in grids.fetchall()},
-        "links": [{**row[0], "registered_by": row[1]} for row in steps.fetchall()],
-    }
+    grids = connection.execute(_GRIDS).fetchall()
+    return _mapping(grids, connection.execute(_STEPS).fetchall())
 
 
 def load_registry(connection: psycopg.Connection[Any]) -> DatumRegistry:
     """The registry of the database."""
     return DatumRegistry.from_mapping(stored_mapping(connection))
+
+
+async def load_registry_async(connection: psycopg.AsyncConnection[Any]) -> DatumRegistry:
+    """The registry of the database, for a running service."""
+    grids = await (await connection.execute(_GRIDS)).fetchall()
+    steps = await (await connection.execute(_STEPS)).fetchall()
+    return DatumRegistry.from_mapping(_mapping(grids, steps))
