@@ -8,6 +8,7 @@ from geoserver_py.links import link
 from geoserver_py.ogc.provider import json_type
 from layers.catalogue import PublishedLayer
 from layers.city import CityProfile
+from layers.codes import code_list
 from layers.crs import crs_for_layer
 from layers.definition import LayerDefinition
 
@@ -96,6 +97,9 @@ def schema(document: dict[str, Any], definition: LayerDefinition) -> dict[str, A
         }
     for position, field in enumerate(definition.fields, 1):
         entry = {**json_type(field), "title": str(field.title), "x-ogc-propertySeq": position}
+        if field.domain is not None:
+            codes = code_list(field.domain).entries
+            entry["x-enum-titles"] = {code: known.zh for code, known in codes.items()}
         if field.unit is not None:
             entry["x-ogc-unit"] = field.unit
         if field.max_length is not None:

@@ -35,6 +35,15 @@ export async function identify(map, event, collections, shown) {
   };
 }
 
+/** A value as people read it: the word of its code, the unit behind a number. */
+function readable(value, field = {}) {
+  if (value === null) return null;
+  const title = field["x-enum-titles"]?.[value];
+  if (title && title !== value) return `${title}（${value}）`;
+  const unit = field["x-ogc-unit"]?.replace("m2", "m²");
+  return unit ? `${value} ${unit}` : value;
+}
+
 async function featuresAt(map, point, collection) {
   const [west, north] = map.unproject([point.x - REACH_PX, point.y - REACH_PX]).toArray();
   const [east, south] = map.unproject([point.x + REACH_PX, point.y + REACH_PX]).toArray();
@@ -52,7 +61,7 @@ async function featuresAt(map, point, collection) {
       ["标识 Id", feature.id],
       ...Object.entries(feature.properties).map(([name, value]) => [
         (properties[name]?.title ?? name).split(" ")[0],
-        value,
+        readable(value, properties[name]),
       ]),
     ],
   }));

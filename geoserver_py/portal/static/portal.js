@@ -110,6 +110,7 @@ async function start() {
       say(refused.message);
       return;
     }
+    byId("message").hidden = true;
     forgetSchemas();
     for (const one of collections) if (!OFF_AT_FIRST.has(one.id)) shown.add(one.id);
     map.setStyle(style, { diff: false });
