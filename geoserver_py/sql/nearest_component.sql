@@ -15,7 +15,7 @@ SELECT component.id AS code,
  WHERE component.class_code = %(class_code)s
    AND component.tile_geom && ST_Expand(
            ST_Transform(ST_SetSRID(ST_MakePoint(%(lon)s, %(lat)s), 4490), 3857),
-           -- 1 % more: Mercator's scale is the sphere's, distances are the ellipsoid's
+           -- a hundredth more: Mercator's scale is the sphere's, distances are the ellipsoid's
            1.01 * %(radius_m)s / cos(radians(%(lat)s))
        )
  ORDER BY distance_m, component.id
