@@ -18,7 +18,8 @@ from etl import batch as line_of_checks
 from etl import ledger, mapping, staged
 from etl.batch import CheckedBatch, Line
 from etl.checks.coverage import Located
-from etl.checks.finding import RULE_TITLES, RuleBook, Severity
+from etl.checks.finding import RuleBook, Severity
+from etl.checks.rules import RULE_TITLES
 from etl.datum import DatumChain, DatumRegistry
 from etl.datum.coordsys import FloatArray
 from etl.delivery import Delivery, FileSource, Load
@@ -133,9 +134,10 @@ def prepare(context: Context, work: LayerWork, staging: Staging) -> None:
         counts = work.tally.counts
         if not counts["rejected"]:
             raise LoadFailed("没有一行通过 where 过滤 (no row passes `where`)")
-        first = work.tally.sample[0].reason if work.tally.sample else ""
+        first = work.tally.first
+        said = "" if first is None else f"{first.file or ''} 第 {first.row} 行: {first.reason}"
         raise LoadFailed(
-            f"全部 {counts['rejected']} 行被拒绝 (all rows rejected)，第一条 the first: {first}"
+            f"全部 {counts['rejected']} 行被拒绝 (all rows rejected)，第一条 the first: {said}"
         )
 
 
@@ -335,7 +337,8 @@ def _account(context: Context, work: LayerWork, checked: CheckedBatch, at: int) 
     )
     work.note_ids(checked.kept.column("id"))
     if checked.findings:
-        ledger_rows = list(_rejections(checked))
+        # by row, not by rule: people read a report beside their file
+        ledger_rows = sorted(_rejections(checked), key=lambda r: r.row or 0)
         warned = {
             int(row)
             for f in checked.findings
@@ -397,9 +400,10 @@ def _note(work: LayerWork, found: Iterable[Rejection]) -> None:
         tally.rules[row.rule] += 1
         if row.severity == Severity.BLOCK and tally.blocked is None:
             tally.blocked = f"{RULE_TITLES.get(row.rule, row.rule)}: {row.reason}"
+        shown = RowReport(row.file, row.row, row.id, row.rule, row.reason, row.severity, row.record)
+        if tally.first is None and row.severity != Severity.WARN and row.row is not None:
+            tally.first = shown
         if len(tally.sample) < SAMPLE_ROWS:
-            tally.sample.append(
-                RowReport(row.file, row.row, row.id, row.rule, row.reason, row.severity, row.record)
-            )
+            tally.sample.append(shown)
         if row.place is not None and len(tally.places) < SAMPLE_PLACES:
             tally.places.append((round(row.place.x, 6), round(row.place.y, 6)))

@@ -131,5 +131,7 @@ class Tally:
         self.rules: Counter[str] = Counter()
         self.sample: list[RowReport] = []
         self.places: list[tuple[float, float]] = []
+        self.first: RowReport | None = None
+        """The first row that was kept out, in the order of the files."""
         self.blocked: str | None = None
         """First finding of severity block."""

@@ -97,3 +97,18 @@ def test_a_delivery_that_cannot_be_read_fails_with_one_line(layered: str, tmp_pa
     assert "bureau" in str(failed.exception)
     unknown = CliRunner().invoke(app, ["report", "999999"])
     assert isinstance(unknown.exception, WorkFailed)
+
+
+def test_the_first_refused_row_is_the_first_of_the_file_not_of_the_rules(
+    layered: str, tmp_path: Path
+) -> None:
+    records = [component(n) for n in range(3)]
+    records[0]["lon"] = "116.1x"  # coordinates are checked last
+    records[1]["GLBJZT"] = "坏掉"
+    records[2]["GLBJBSM"] = ""  # identifiers first
+    write_csv(tmp_path / "components.csv", records)
+    (report,) = deliver(tmp_path, layered, [component_load()])
+    assert report.reason is not None
+    assert "components.csv 第 2 行" in report.reason
+    assert "116.1x" in report.reason
+    assert [row.row for row in report.sample] == [2, 3, 4]
