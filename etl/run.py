@@ -174,6 +174,7 @@ class _Transaction:
         result = write(
             connection, work.definition, staging,
             run=work.run, principal=self.principal, deletes=deletes,
+            files=tuple(dict.fromkeys(file.file for file in work.files)),
         )  # fmt: skip
         drop_staging(connection, staging)
         return result

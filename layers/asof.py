@@ -19,8 +19,8 @@ from layers.definition import LayerDefinition
 def versions(definition: LayerDefinition) -> sql.Composed:
     """Return a subquery of the rows that were live at the bound revision ``%(as_of)s``.
 
-    Columns: fid, id, revision, run, row_hash, the layer's fields, geom. Fields that were retired
-    since are not in it; they are in the history table.
+    Columns: fid, id, revision, run, source_ref, row_hash, the layer's fields, geom. Fields that
+    were retired since are not in it; they are in the history table.
     """
     names = (*tables.SYSTEM_TYPES, *tables.content_columns(definition))
     return sql.SQL(

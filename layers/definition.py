@@ -22,7 +22,9 @@ from layers.access import AccessClass
 MAX_IDENTIFIER_BYTES = 48
 """PostgreSQL cuts identifiers at 63 bytes; 15 are kept for index and constraint suffixes."""
 
-SYSTEM_COLUMNS = frozenset({"fid", "id", "revision", "run", "row_hash", "geom", "tile_geom"})
+SYSTEM_COLUMNS = frozenset(
+    {"fid", "id", "revision", "run", "source_ref", "row_hash", "geom", "tile_geom"}
+)
 """Columns that every layer table has and no field may be named after."""
 
 

@@ -87,7 +87,7 @@ def supersede(
     connection: psycopg.Connection, definition: LayerDefinition, revision: Revision
 ) -> None:
     """Copy the live versions that the set of changes replaces or deletes into history."""
-    names = ("id", "revision", "run", "row_hash", *tables.content_columns(definition))
+    names = ("id", "revision", "run", "source_ref", "row_hash", *tables.content_columns(definition))
     connection.execute(
         text("supersede").format(
             history=tables.history_table(definition.name),

@@ -22,6 +22,7 @@ SYSTEM_TYPES = {
     "id": "text",
     "revision": "bigint",
     "run": "bigint",
+    "source_ref": "bigint",
     "row_hash": "bigint",
 }
 HISTORY_TYPES = {"replaced_by_revision": "bigint", "operation": "text"}
@@ -87,6 +88,27 @@ def stored_geometry(definition: LayerDefinition, qualifier: str) -> sql.Composab
     return sql.SQL("ST_Multi({})").format(column)
 
 
+SOURCE_ROW_BITS = 40
+"""`source_ref` of a version: ordinal of the run's file, from 0, above so many bits of source row.
+
+8 bytes a row say what a table of (layer, feature, revision, file, row) would need 60 for.
+"""
+
+
+def source_ref(staged: str) -> sql.Composed:
+    """Expression of `source_ref` for a staged row; needs ``%(files)s``, labels in their order.
+
+    NULL where the row or its file is not known (edits, rollbacks).
+    """
+    return sql.SQL(
+        "((array_position(%(files)s::text[], {file}) - 1)::bigint << {bits}) | {row}"
+    ).format(
+        file=sql.Identifier(staged, "source_file"),
+        row=sql.Identifier(staged, "source_row"),
+        bits=sql.Literal(SOURCE_ROW_BITS),
+    )
+
+
 def row_hash(definition: LayerDefinition, qualifier: str) -> sql.Composed:
     """Expression: 64-bit hash of a version's content, for telling changed rows from unchanged.
 
@@ -125,8 +147,11 @@ def secondary_indexes(definition: LayerDefinition) -> tuple[Index, ...]:
 
 
 def history_indexes(definition: LayerDefinition) -> tuple[Index, ...]:
-    """Indexes of the history table: by the revision that replaced a version, and by place."""
-    found = [_index(definition.name, "replaced_by_revision", "btree", schema="history")]
+    """Indexes of the history table: by the revision that replaced a version, by id, by place."""
+    found = [
+        _index(definition.name, column, "btree", schema="history")
+        for column in ("replaced_by_revision", "id")
+    ]
     if definition.geometry is not None:
         found.append(_index(definition.name, "geom", "gist", schema="history"))
     return tuple(found)
@@ -186,6 +211,7 @@ def create_layer(definition: LayerDefinition) -> sql.Composed:
         sql.SQL("id text NOT NULL"),
         sql.SQL("revision bigint NOT NULL"),
         sql.SQL("run bigint"),
+        sql.SQL("source_ref bigint"),
         sql.SQL("row_hash bigint NOT NULL"),
         *column_definitions(field_types(definition)),
     ]
@@ -209,6 +235,7 @@ def create_history(definition: LayerDefinition) -> sql.Composed:
         sql.SQL("id text NOT NULL"),
         sql.SQL("revision bigint NOT NULL"),
         sql.SQL("run bigint"),
+        sql.SQL("source_ref bigint"),
         sql.SQL("row_hash bigint NOT NULL"),
         *column_definitions(field_types(definition)),
     ]

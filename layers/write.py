@@ -7,7 +7,7 @@ transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -69,12 +69,14 @@ def write(
     principal: Principal,
     deletes: Deletes = Deletes.NONE,
     scope: Mapping[str, Any] | None = None,
+    files: Sequence[str] = (),
 ) -> WriteResult:
     """Make the staged rows a new revision of the layer; the caller commits.
 
     Rows are matched by `id`; a matched row keeps its `fid`. Rows equal to the live ones change
     nothing, and if no row does, no revision is consumed. With Deletes.ABSENT, `scope` (field:
-    value) limits which unstaged rows are deleted, e.g. ``{"class_code": "JS"}``.
+    value) limits which unstaged rows are deleted, e.g. ``{"class_code": "JS"}``. `files` are the
+    labels of the run's files in their order: a new version keeps which one it came from.
     Another writer of the layer is waited for. Raises WriteError (missing or repeated ids) and
     revision.NotAppliedError; then the transaction is as it was before the call.
     """
@@ -84,11 +86,12 @@ def write(
     try:
         with connection.transaction() as step:
             taken = revision.take(connection, definition.name)
+            origin = Origin(run, tuple(files))
             if taken.feature_count == 0 and _is_bulk(connection, staging):
-                result = _first_load(connection, definition, staging, taken, run, principal)
+                result = _first_load(connection, definition, staging, taken, origin, principal)
             else:
                 changes = Merge(definition, staging, deletes, scope or {})
-                result = _merge(connection, changes, taken, run, principal)
+                result = _merge(connection, changes, taken, origin, principal)
             if not result.changed:
                 raise psycopg.Rollback(step)  # gives the number and the lock back
     except psycopg.errors.UniqueViolation as repeated:
@@ -99,6 +102,18 @@ def write(
         raise WriteError(f"{definition.name}: 有记录没有标识码 (a row without id)") from missing
     assert result is not None
     return result
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whence the new versions come: the run, and the labels of its files in their order."""
+
+    run: int | None
+    files: tuple[str, ...]
+
+    def stamp(self, taken: Revision) -> dict[str, Any]:
+        """Values of the stamped columns (see `_stamped`)."""
+        return {"revision": taken.number, "run": self.run, "files": list(self.files)}
 
 
 @dataclass(frozen=True)
@@ -124,7 +139,7 @@ def _first_load(
     definition: LayerDefinition,
     staging: Staging,
     taken: Revision,
-    run: int | None,
+    origin: Origin,
     principal: Principal,
 ) -> WriteResult:
     """Fill an empty layer: no comparison, indexes built after the rows.
@@ -137,7 +152,7 @@ def _first_load(
         connection.execute("SELECT set_config(%s, %s, true)", [setting, BULK_MEMORY])
     order = sql.SQL("" if definition.geometry is None else "ORDER BY staged.geom, staged.id")
     restriction = sql.SQL("WHERE staged.operation IS DISTINCT FROM 'delete' {}").format(order)
-    inserted = _insert(connection, definition, staging, taken, run, restriction)
+    inserted = _insert(connection, definition, staging, taken, origin, restriction)
     indexes = tables.secondary_indexes(definition)
     if rebuild:
         for index in indexes:
@@ -149,7 +164,7 @@ def _first_load(
         definition,
         taken,
         {"insert": inserted},
-        run=run,
+        run=origin.run,
         principal=principal,
         first_load=True,
     )
@@ -190,7 +205,7 @@ def _merge(
     connection: psycopg.Connection,
     merge: Merge,
     taken: Revision,
-    run: int | None,
+    origin: Origin,
     principal: Principal,
 ) -> WriteResult:
     """Compare with the live rows by id, and write only what differs."""
@@ -214,14 +229,14 @@ def _merge(
             ).format(tables.layer_table(definition.name))
         )
     if "update" in counts:
-        _update(connection, definition, staging, taken, run)
+        _update(connection, definition, staging, taken, origin)
     if "insert" in counts:
         restriction = sql.SQL(
             "JOIN pg_temp.change_set AS change"
             " ON change.id = staged.id AND change.operation = 'insert'"
         )
-        _insert(connection, definition, staging, taken, run, restriction)
-    revision.announce(connection, definition, taken, counts, run=run, principal=principal)
+        _insert(connection, definition, staging, taken, origin, restriction)
+    revision.announce(connection, definition, taken, counts, run=origin.run, principal=principal)
     return WriteResult(
         taken.number,
         counts.get("insert", 0),
@@ -294,10 +309,10 @@ def _staged_columns(definition: LayerDefinition) -> sql.Composed:
 
 
 def _stamped(definition: LayerDefinition) -> tuple[sql.Composed, sql.Composed]:
-    """Return targets and sources of a new version: content, revision, run, hash."""
+    """Return targets and sources of a new version: content, revision, run, source, hash."""
     content = tables.content_columns(definition)
-    targets = tables.columns(("revision", "run", "row_hash", *content))
-    sources = sql.SQL("%(revision)s, %(run)s, {hash}, {content}").format(
+    targets = tables.columns(("revision", "run", "source_ref", "row_hash", *content))
+    sources = sql.SQL("%(revision)s, %(run)s, staged.source_ref, {hash}, {content}").format(
         hash=tables.row_hash(definition, "staged"), content=tables.columns(content, "staged")
     )
     return targets, sources
@@ -308,18 +323,19 @@ def _update(
     definition: LayerDefinition,
     staging: Staging,
     taken: Revision,
-    run: int | None,
+    origin: Origin,
 ) -> None:
     targets, sources = _stamped(definition)
     connection.execute(
         text("update").format(
             live=tables.layer_table(definition.name),
             staging=staging.table,
+            source_ref=tables.source_ref("s"),
             staged_columns=_staged_columns(definition),
             targets=targets,
             sources=sources,
         ),
-        {"revision": taken.number, "run": run},
+        origin.stamp(taken),
     )
 
 
@@ -328,7 +344,7 @@ def _insert(
     definition: LayerDefinition,
     staging: Staging,
     taken: Revision,
-    run: int | None,
+    origin: Origin,
     restriction: sql.Composable,
 ) -> int:
     targets, sources = _stamped(definition)
@@ -336,11 +352,12 @@ def _insert(
         text("insert").format(
             live=tables.layer_table(definition.name),
             staging=staging.table,
+            source_ref=tables.source_ref("s"),
             staged_columns=_staged_columns(definition),
             targets=sql.SQL("id, {}").format(targets),
             sources=sql.SQL("staged.id, {}").format(sources),
             restriction=restriction,
         ),
-        {"revision": taken.number, "run": run},
+        origin.stamp(taken),
     )
     return cursor.rowcount

@@ -161,7 +161,7 @@ def test_refused_rows_change_nothing(database: str, count: int) -> None:
     )
     assert state.fetchone() == (0, 0, 0)
     indexes = connection.execute("SELECT count(*) FROM pg_indexes WHERE tablename = 'lamp'")
-    assert indexes.fetchone() == (9,)  # 6 of the live table, dropped and restored; 3 of history
+    assert indexes.fetchone() == (10,)  # 6 of the live table, dropped and restored; 4 of history
     connection.close()
 
 
