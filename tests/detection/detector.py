@@ -21,6 +21,7 @@ from etl.readers import ReadError, ReadOptions, open_source
 from geoserver_py.sample_city.plane import Geometries
 from layers.city import CityProfile, Extent, load_city
 from tests.detection import material
+from tests.detection.cached import Inputs
 from tests.detection.scoring import OTHER, Answer
 from tests.detection.truth import CANNOT_TELL, Case
 
@@ -50,6 +51,9 @@ def reference(names: tuple[str, ...]) -> References | None:
     made: References | None = None
     for name in names:
         made = References.from_geometries(material.trusted(name).tolist(), name, beside=made)
+    if made is not None:
+        for channel in made.channels:
+            _ = channel.tree  # indexed once for all files, like loading
     return made
 
 
@@ -68,19 +72,16 @@ def profile(name: str) -> CityProfile:
 
 
 def ask(case: Case, trusted: References | None = None) -> Answer:
-    """Give the detector what the case says is known, and time it; a crash is an answer, too."""
-    if trusted is None and case.references:
-        trusted = reference(case.references)  # loaded once for all files: not in the time
-    began = time.perf_counter()
+    """Give the detector what the case says is known; a file that cannot be read is an answer."""
     try:
-        answer = _ask(case, trusted)
+        inputs = read(case)
     except ReadError as error:
-        answer = Answer(OTHER, text=f"unreadable: {error}")
-    return replace(answer, seconds=time.perf_counter() - began)
+        return Answer(OTHER, text=f"unreadable: {error}")
+    return judge(inputs, trusted)
 
 
-def _ask(case: Case, trusted: References | None) -> Answer:
-    registry = DatumRegistry()
+def read(case: Case) -> Inputs:
+    """The file through the project's own readers; a table's columns stay text."""
     titles = case.titles
     options = ReadOptions() if titles is None else ReadOptions(x=titles[0], y=titles[1])
     source = open_source(case.path, options)
@@ -99,12 +100,22 @@ def _ask(case: Case, trusted: References | None) -> Answer:
         record = np.repeat(np.arange(len(shapes)), shapely.get_num_coordinates(shapes))
     declared = case.declared
     if case.embedded:
-        declared = declared_name(source.layer.declared_crs, registry)
+        declared = declared_name(source.layer.declared_crs, DatumRegistry())
+    return Inputs(case, given, record, declared)
+
+
+def judge(inputs: Inputs, trusted: References | None = None) -> Answer:
+    """The detector's verdict on what was read, and the CPU seconds that it took."""
+    case = inputs.case
+    if trusted is None and case.references:
+        trusted = reference(case.references)  # loaded once for all files: not in the time
+    began = time.process_time()
     found = detect(
-        given, profile=profile(case.city), registry=registry, declared=declared,
-        field_names=titles, references=trusted,
+        inputs.given, profile=profile(case.city), registry=DatumRegistry(),
+        declared=inputs.declared, field_names=case.titles, references=trusted,
     )  # fmt: skip
-    return _answer(found, record, case.records)
+    seconds = time.process_time() - began
+    return replace(_answer(found, inputs.record, case.records), seconds=seconds)
 
 
 def _answer(found: Detection, record: np.ndarray, records: int) -> Answer:

@@ -168,6 +168,9 @@ def _draft(kind: Kind, number: int, seed: int) -> Draft:
         fmt = "shp"  # a GeoPackage cannot stay silent on its CRS
     points = min(points, LIMITS.get(fmt, points))
     shapes = material.draw(content, points, rng)
+    if fmt == "dxf":
+        # A drawing has an entity a ring: without holes, ordinals of records are those of entities.
+        shapes = np.array([_outline(g) for g in shapes], dtype=object)
     if not material.FITTING[content]:
         referenced = False
     truth = Truth(kind, system)
@@ -178,6 +181,10 @@ def _draft(kind: Kind, number: int, seed: int) -> Draft:
         rng, kind, number, system, declared, content, fmt, points, referenced, shapes, network,
         truth,
     )  # fmt: skip
+
+
+def _outline(shape: shapely.Geometry) -> shapely.Geometry:
+    return shapely.Polygon(shape.exterior) if isinstance(shape, shapely.Polygon) else shape
 
 
 def _content(kind: Kind, points: int, rng: np.random.Generator) -> str:

@@ -177,6 +177,7 @@ def summary(scored: Iterable[Scored]) -> dict[str, Any]:
             if kind in by_kind
         },
         "seconds": round(sum(s.answer.seconds for s in every), 1),
+        "slowest_seconds": round(max((s.answer.seconds for s in every), default=0.0), 2),
     }
 
 
