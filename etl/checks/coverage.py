@@ -7,14 +7,14 @@ divisions, land use: tens of thousands; the other checks see one batch at a time
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import shapely
 from pyproj import Geod
 from shapely import STRtree
 
-from etl.checks.finding import Rule, Severity
+from etl.checks.finding import Rule
+from etl.checks.whole import Located, PlacedFinding
 from etl.places import ShapeArray
 
 WIDTH_M = 0.05
@@ -23,28 +23,7 @@ WIDTH_M = 0.05
 _GRS80 = Geod(ellps="GRS80")
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
-    """A staged row: where it came from, and its id."""
-
-    file: str
-    row: int
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class CoverageFinding:
-    """One finding of a coverage rule; `at` is None where no row is at fault (a gap)."""
-
-    rule: str
-    severity: Severity
-    at: Located | None
-    reason: str
-    place: shapely.Point
-    """Where, in CGCS2000 degrees."""
-
-
-def overlaps(rule: Rule, shapes: ShapeArray, rows: Sequence[Located]) -> list[CoverageFinding]:
+def overlaps(rule: Rule, shapes: ShapeArray, rows: Sequence[Located]) -> list[PlacedFinding]:
     """Pairs of areas that overlap; the later row of each pair is at fault, naming the earlier.
 
     `tolerance_m` in the rule's parameters is the mean width from which an overlap counts.
@@ -65,7 +44,7 @@ def overlaps(rule: Rule, shapes: ShapeArray, rows: Sequence[Located]) -> list[Co
             continue
         earlier = rows[one]
         findings.append(
-            CoverageFinding(
+            PlacedFinding(
                 rule.name,
                 rule.severity,
                 rows[two],
@@ -77,7 +56,7 @@ def overlaps(rule: Rule, shapes: ShapeArray, rows: Sequence[Located]) -> list[Co
     return findings
 
 
-def gaps(rule: Rule, shapes: ShapeArray) -> list[CoverageFinding]:
+def gaps(rule: Rule, shapes: ShapeArray) -> list[PlacedFinding]:
     """Holes that the areas of a layer leave between them (open bays at the edge are no gaps).
 
     `tolerance_m` in the rule's parameters is the mean width from which a gap counts.
@@ -93,7 +72,7 @@ def gaps(rule: Rule, shapes: ShapeArray) -> list[CoverageFinding]:
                 continue
             place = shapely.point_on_surface(hole)
             findings.append(
-                CoverageFinding(
+                PlacedFinding(
                     rule.name,
                     rule.severity,
                     None,

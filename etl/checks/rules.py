@@ -166,10 +166,10 @@ _SEGMENTS = (
         declared=True, takes=("start", "end", "same"),
     ),
     RuleSpec(
-        "same_at_node", "两侧管径或材质不一致 size or material changes", Scope.LAYER, _SURVEY,
+        "same_at_node", "两侧管径或材质不一致 size or material changes", Scope.DELIVERY, _SURVEY,
         "在变化处设变径点、变材点，或改正属性 (put a 变径 or 变材 point there, or correct it)",
-        Severity.WARN, declared=True, needs=("fields",),
-        takes=("start", "end", "points", "feature", "allowed"),
+        Severity.WARN, declared=True, needs=("points", "fields"),
+        takes=("start", "end", "feature", "allowed"),
     ),
     RuleSpec(
         "depth_elevation", "地面高程 ≠ 埋深 + 管线高程 ground is not depth + elevation",
