@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -46,28 +47,83 @@ def _jsonb(value: object) -> Jsonb:
     return Jsonb(value, dumps=json_text)
 
 
-def register(connection: psycopg.Connection, delivery: Delivery) -> None:
-    """Remember the delivery and hold its lock until the connection closes.
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A run whose process ended before it did: nothing of it was written."""
 
-    Runs of this delivery that never ended are marked failed: their process is gone, since it
-    would hold the lock. Raises DeliveryBusy.
-    """
-    row = connection.execute(
-        "SELECT pg_try_advisory_lock(hashtextextended('delivery:' || %s, 0))", [delivery.name]
-    ).fetchone()
-    if row is None or not row[0]:
-        raise DeliveryBusy(
-            f"交付 {delivery.name} 正在运行，请等它结束 (this delivery is already running)"
+    run: int
+    delivery: str
+    layer: str
+    started_at: datetime
+
+    def sentence(self) -> str:
+        """What to tell whoever starts next."""
+        return (
+            f"批次 {self.run}（{self.delivery} → {self.layer}，"
+            f"{self.started_at:%Y-%m-%d %H:%M} 开始）中断，图层未变，已记为失败 "
+            f"(run {self.run} was cut off; its layer is as it was; marked as failed)"
         )
-    connection.execute(
+
+
+def close_abandoned(connection: psycopg.Connection) -> tuple[Abandoned, ...]:
+    """Mark runs failed whose process is gone, and say which.
+
+    A live run holds the lock of its delivery from before it is in the ledger until after it has
+    ended; its rows and its end are one commit, so a run still open has changed nothing.
+    """
+    rows = connection.execute(
         """
+        WITH open AS (
+            SELECT id, hashtextextended('delivery:' || delivery, 0) AS key
+            FROM catalog.run WHERE status = 'running'
+        )
         UPDATE catalog.run
         SET status = 'failed', finished_at = clock_timestamp(),
             report = coalesce(report, '{}') || %(report)s
-        WHERE delivery = %(name)s AND status = 'running'
+        FROM open
+        WHERE run.id = open.id AND run.status = 'running' AND NOT EXISTS (
+            SELECT FROM pg_locks
+            WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+                AND classid = ((open.key >> 32) & 4294967295)::oid
+                AND objid = (open.key & 4294967295)::oid
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        )
+        RETURNING run.id, run.delivery, run.layer, run.started_at
         """,
-        {"name": delivery.name, "report": _jsonb({"reason": "运行中断 (the process ended)"})},
-    )
+        {
+            "report": _jsonb(
+                {"reason": "运行中断，图层未变 (the process ended; the layer is as it was)"}
+            )
+        },
+    ).fetchall()
+    return tuple(Abandoned(*row) for row in sorted(rows))
+
+
+def hold(connection: psycopg.Connection, delivery: str) -> None:
+    """Hold the lock of a delivery until the connection closes; DeliveryBusy if somebody has it."""
+    row = connection.execute(
+        "SELECT pg_try_advisory_lock(hashtextextended('delivery:' || %s, 0))", [delivery]
+    ).fetchone()
+    if row is None or not row[0]:
+        raise DeliveryBusy(
+            f"交付 {delivery} 正在运行，请等它结束 (this delivery is already running)"
+        )
+
+
+def register(connection: psycopg.Connection, delivery: Delivery) -> tuple[Abandoned, ...]:
+    """Hold the delivery's lock until the connection closes, and remember the delivery.
+
+    Returns the runs, of any delivery, that it found abandoned and closed. The lock comes last:
+    with it held, open runs of this very delivery would look alive. Raises DeliveryBusy.
+    """
+    abandoned = close_abandoned(connection)
+    hold(connection, delivery.name)
+    remember(connection, delivery)
+    return abandoned
+
+
+def remember(connection: psycopg.Connection, delivery: Delivery) -> None:
+    """Keep the delivery as it is written now."""
     connection.execute(
         """
         INSERT INTO catalog.delivery (name, bureau, city, synthetic, document)
@@ -87,19 +143,66 @@ def register(connection: psycopg.Connection, delivery: Delivery) -> None:
 
 
 def begin(
-    connection: psycopg.Connection, delivery: Delivery, layer: str, principal: Principal
+    connection: psycopg.Connection,
+    delivery: Delivery | PastRun,
+    layer: str,
+    principal: Principal,
+    *,
+    attempt: int | None = None,
 ) -> int:
-    """Open a run of a delivery into one layer; returns its id."""
+    """Open a run of a delivery into one layer, or one that rolls a past run back; its id.
+
+    `attempt` is the first run of the same start, None for that first one itself.
+    """
+    name = delivery.delivery if isinstance(delivery, PastRun) else delivery.name
+    reverts = delivery.run if isinstance(delivery, PastRun) else None
     row = connection.execute(
         """
-        INSERT INTO catalog.run (delivery, layer, bureau, principal, synthetic)
-        VALUES (%s, %s, %s, %s, %s) RETURNING id
+        INSERT INTO catalog.run (delivery, layer, bureau, principal, synthetic, attempt, reverts)
+        VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id
         """,
-        [delivery.name, layer, delivery.bureau, principal.name, delivery.synthetic],
+        [name, layer, delivery.bureau, principal.name, delivery.synthetic, attempt, reverts],
     ).fetchone()
     if row is None:
         raise RuntimeError("INSERT ... RETURNING gave no row")
     return int(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run of the ledger. `revision` is what it made of its layer; None if it changed nothing."""
+
+    run: int
+    delivery: str
+    layer: str
+    bureau: str
+    synthetic: bool
+    status: str
+    started_at: datetime
+    revision: int | None
+    reverts: int | None
+    reverted_by: int | None
+
+
+def past_runs(connection: psycopg.Connection, run: int) -> tuple[PastRun, ...]:
+    """The run and the others of the same start, in order; empty for an unknown run."""
+    rows = connection.execute(
+        """
+        SELECT run.id, coalesce(run.delivery, ''), run.layer, coalesce(run.bureau, ''),
+            coalesce(run.synthetic, false), run.status, run.started_at,
+            (SELECT revision FROM catalog.revision
+             WHERE revision.run = run.id AND revision.layer = run.layer),
+            run.reverts,
+            (SELECT max(later.id) FROM catalog.run AS later
+             WHERE later.reverts = run.id AND later.status = 'succeeded')
+        FROM catalog.run
+        WHERE coalesce(run.attempt, run.id)
+            = (SELECT coalesce(attempt, id) FROM catalog.run WHERE id = %s)
+        ORDER BY run.id
+        """,
+        [run],
+    )
+    return tuple(PastRun(*row) for row in rows)
 
 
 def finish(

@@ -18,14 +18,15 @@ from etl.datum.store import load_registry
 from etl.delivery import Delivery, DeliveryError, Load, Mode, load_delivery
 from etl.detection import References
 from etl.mapping import MappingError
-from etl.prepare import Context, LayerWork, LoadBlocked, LoadFailed, Progress, prepare
+from etl.prepare import Context, LayerWork, LoadBlocked, LoadFailed, Progress, compare, prepare
 from etl.readers import ReadError
 from etl.report import LoadReport, Status
+from etl.turns import Notice, introduce, take_turn
 from layers.access import SYSTEM, Principal
 from layers.city import CityProfile, load_city
 from layers.codes import code_list
 from layers.definition import LayerDefinition, load_definitions
-from layers.revision import NotAppliedError, lock_layers
+from layers.revision import NotAppliedError
 from layers.staging import create_staging, drop_staging
 from layers.write import Deletes, WriteError, WriteResult, write
 
@@ -45,12 +46,14 @@ def run_delivery(
     principal: Principal = SYSTEM,
     reference: References | None = None,
     progress: Progress | None = None,
+    notice: Notice | None = None,
 ) -> tuple[LoadReport, ...]:
     """Load a delivery; one report a layer, in the order of the delivery file.
 
     All or nothing: if one layer fails or is blocked, no layer changes. Running the same delivery
     again changes nothing and consumes no revision. `profile` defaults to the delivery's city,
-    `reference` is trusted linework for the datum detection. Raises DeliveryError for a delivery
+    `reference` is trusted linework for the datum detection. `notice` is called with sentences for
+    the operator: runs found abandoned, runs waited for. Raises DeliveryError for a delivery
     that cannot be run at all, ledger.DeliveryBusy while it is running elsewhere.
     """
     if isinstance(delivery, Path):
@@ -63,7 +66,9 @@ def run_delivery(
         psycopg.connect(dsn, autocommit=True) as log,
         psycopg.connect(dsn, autocommit=False) as work,
     ):
-        ledger.register(log, delivery)
+        tell = notice or _unheard
+        for abandoned in ledger.register(log, delivery):
+            tell(abandoned.sentence())
         context = Context(
             delivery=delivery,
             registry=load_registry(log).merged(own),
@@ -81,23 +86,23 @@ def run_delivery(
             work=work,
             progress=progress or _silent,
         )
-        works = [
-            LayerWork(
-                known[name],
-                tuple(loads),
-                ledger.begin(log, delivery, name, principal),
-                RuleBook(known[name]),
-            )
-            for name, loads in grouped.items()
-        ]
-        return _Transaction(context, works, principal).run()
+        works: list[LayerWork] = []
+        for name, loads in grouped.items():
+            attempt = works[0].run if works else None
+            run = ledger.begin(log, delivery, name, principal, attempt=attempt)
+            works.append(LayerWork(known[name], tuple(loads), run, RuleBook(known[name])))
+        introduce(work, works[0].run)
+        return _Transaction(context, works, principal, tell).run()
 
 
 class _Transaction:
     """The staging and writing of all layers of a delivery."""
 
-    def __init__(self, context: Context, works: list[LayerWork], principal: Principal) -> None:
+    def __init__(
+        self, context: Context, works: list[LayerWork], principal: Principal, notice: Notice
+    ) -> None:
         self.context, self.works, self.principal = context, works, principal
+        self.notice = notice
         self.started = datetime.now(UTC)
         self.clock = time.perf_counter()
         self.seconds: dict[int, float] = {}
@@ -106,13 +111,16 @@ class _Transaction:
         """Reports of all layers; on the way out of any failure the runs are closed as failed."""
         reports: tuple[LoadReport, ...] = ()
         try:
-            for work in self.works:
-                began = time.perf_counter()
-                refusal = self._attempt(work)
-                self.seconds[work.run] = time.perf_counter() - began
-                if refusal is not None:
-                    reports = self._refused(work, refusal)
-                    return reports
+            for step in (self._attempt, self._compare):
+                for work in self.works:
+                    began = time.perf_counter()
+                    refusal = step(work)
+                    self.seconds[work.run] = (
+                        self.seconds.get(work.run, 0.0) + time.perf_counter() - began
+                    )
+                    if refusal is not None:
+                        reports = self._refused(work, refusal)
+                        return reports
             reports = self._write()
             return reports
         finally:
@@ -134,9 +142,22 @@ class _Transaction:
             return refusal
         return None
 
+    def _compare(self, work: LayerWork) -> Exception | None:
+        try:
+            compare(self.context, work, self.works)
+        except _REFUSALS as refusal:
+            return refusal
+        return None
+
     def _write(self) -> tuple[LoadReport, ...]:
         reports = []
-        lock_layers(self.context.work, [work.definition.name for work in self.works])
+        take_turn(
+            self.context.work,
+            self.context.log,
+            [work.definition.name for work in self.works],
+            [work.run for work in self.works],
+            self.notice,
+        )
         for work in self.works:
             began = time.perf_counter()
             try:
@@ -174,7 +195,7 @@ class _Transaction:
         result = write(
             connection, work.definition, staging,
             run=work.run, principal=self.principal, deletes=deletes,
-            files=tuple(dict.fromkeys(file.file for file in work.files)),
+            files=[file.file for file in work.files],
         )  # fmt: skip
         drop_staging(connection, staging)
         return result
@@ -314,6 +335,10 @@ def _frames() -> tuple[CityProfile, ...]:
     return tuple(
         load_city(name.removesuffix(".yaml")) for name in sorted(names) if name.endswith(".yaml")
     )
+
+
+def _unheard(_sentence: str) -> None:
+    """Nobody to tell."""
 
 
 def _silent(_layer: str, _rows: int, _total: int | None) -> None:

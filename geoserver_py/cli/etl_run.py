@@ -17,7 +17,7 @@ from etl.delivery import DeliveryError, load_delivery
 from etl.ledger import DeliveryBusy, stored_report
 from etl.report import LoadReport, render_html
 from etl.run import run_delivery
-from geoserver_py.cli.output import JsonOption, emit, progress, say
+from geoserver_py.cli.output import JsonOption, emit, progress, say, warn
 from geoserver_py.errors import WorkFailed
 from geoserver_py.settings import load_settings
 
@@ -62,7 +62,7 @@ def load(delivery: Path, dsn: str, *, quiet: bool = False) -> tuple[LoadReport, 
                     description=f"{layer} {rate:,.0f} 行/s rows/s",
                 )
 
-            return run_delivery(parsed, dsn, progress=tell)
+            return run_delivery(parsed, dsn, progress=tell, notice=warn)
     except (DeliveryError, DeliveryBusy) as refused:
         raise WorkFailed(str(refused)) from refused
 
@@ -78,7 +78,8 @@ def report(
     if found is None:
         raise WorkFailed(f"没有批次 {run_id} (no such run)")
     if "status" not in found:
-        raise WorkFailed(f"批次 {run_id} 还没有报告 (the run has no report yet)")
+        reason = found.get("reason") or found.get("waiting") or "还没有报告 (no report yet)"
+        raise WorkFailed(f"批次 {run_id}: {reason}")
     if html is not None:
         html.write_text(render_html(found), "utf-8")
         say(str(html))

@@ -29,6 +29,12 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def warn(line: str) -> None:
+    """Print one line on stderr, beside the answer."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
 def emit(value: Mapping[str, Any] | list[Any], *, as_json: bool, line: str) -> None:
     """Print `value` as one JSON document, or `line` for people."""
     say(orjson.dumps(value, default=str).decode() if as_json else line)
