@@ -6,6 +6,7 @@
 #   make eval [EVAL='--part hand --no-peers']               how right the address engine is, by class
 #   make detection                                          datum detection on labelled deliveries
 #   make crash                                              runs of the ETL killed at 20 moments
+#   make deliveries                                         the real data sets, against outside readers
 #   make fuzz                                               200 damaged files of each format
 #   make clean                                              remove all that these made here
 
@@ -22,7 +23,7 @@ ROOMS := geoserver_py layers etl tiles gazetteer
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: demo test lint bench detection crash setup browser format clean
+.PHONY: demo test lint bench detection crash deliveries setup browser format clean
 .DEFAULT_GOAL := demo
 
 demo: setup $(BIN)/.ready $(NODE)
@@ -48,6 +49,9 @@ detection: $(BIN)/.ready
 
 crash: $(BIN)/.ready
 	@GEOSERVER_PY_TEST_KILLS=20 $(BIN)/pytest tests/etl/test_killed_runs.py
+
+deliveries: $(BIN)/.ready
+	@exec $(BIN)/pytest -rs tests/deliveries
 
 eval: $(BIN)/.ready $(NODE)
 	@exec $(BIN)/python -m tests.eval $(EVAL)

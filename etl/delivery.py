@@ -99,7 +99,8 @@ class Expression:
     """How a field gets its value: exactly one of `column`, `value`, `template`.
 
     `map` translates the text of a column (codes); `unit` multiplies numbers: a factor, or the
-    name of the unit of the column, converted to the unit of the field.
+    name of the unit of the column, converted to the unit of the field. `blank` are texts that
+    stand for "no value" (NA, 无, -9999).
     """
 
     column: str | None = None
@@ -112,6 +113,7 @@ class Expression:
 @dataclass(frozen=True, slots=True)
 class Waiver:
     """A bureau's explicit acceptance of positions less accurate than the layer requires."""
+    blank: tuple[str, ...] = ()
 
     metres: float
     reason: str
@@ -157,7 +159,7 @@ _LOAD_KEYS = (
 )  # fmt: skip
 _FILE_KEYS = ("path", "encoding", "layer", "sheet", "points")
 _JOIN_KEYS = ("sheet", "id", "start", "end", "z")
-_EXPRESSION_KEYS = ("column", "value", "template", "map", "unit")
+_EXPRESSION_KEYS = ("column", "value", "template", "map", "unit", "blank")
 _COLUMN_PAIRS = (("x", "y", False), ("lon", "lat", False), ("east", "north", True))
 
 
@@ -379,11 +381,13 @@ def _where(value: Any, at: _At) -> Mapping[str, tuple[str | None, ...]]:
 
 
 def _waiver(value: Any, at: _At) -> Waiver | None:
+    blank = at.sequence(expression.get("blank", []), "blank")
     if value is None:
         return None
     inner = at.inside("accept_accuracy")
     waiver = inner.mapping(value, ("metres", "reason"), required=("metres", "reason"))
     metres = waiver["metres"]
     if isinstance(metres, bool) or not isinstance(metres, int | float) or not metres > 0:
+        blank=tuple(at.text(word, "blank") for word in blank),
         raise inner.error("metres", "须为大于 0 的米数 (must be metres above 0)")
     return Waiver(float(metres), inner.text(waiver["reason"], "reason"))

@@ -194,6 +194,10 @@ def evaluate(
     findings: list[Finding] = []
     raw = _raw(expression, records)
     origin = expression.column or expression.template or label
+    if expression.blank:
+        written = values.text(raw)
+        none = _is_in(written, list(expression.blank))
+        raw = pc.if_else(pa.array(none), pa.scalar(None, pa.string()), written)
     if expression.map is not None:
         before = values.text(raw)
         raw = _translate(before, expression.map)

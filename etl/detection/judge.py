@@ -21,6 +21,9 @@ from layers.city import CityProfile
 
 _Confidence = Literal["certain", "likely", "none"]
 
+_SAME_DATUM_M = 5.0
+"""Datums nearer than this are one to the detection: its evidence is metres, not decimetres."""
+
 
 def detect(
     coordinates: Any,
@@ -41,7 +44,7 @@ def detect(
     """
     steps = registry or DatumRegistry()
     numbers = read_numbers(coordinates)
-    claimed = None if declared is None else steps.parse(declared)
+    claimed = None if declared is None else _told_apart(steps.parse(declared), steps, profile)
     good = np.flatnonzero(numbers.good)
     job = _Job(profile, steps, claimed, field_names, references, axes_stated, numbers, good)
     if len(good) == 0:
@@ -329,6 +332,22 @@ class _Job:
 
 def _group(at: rows.RowIndex, ranked: list[Scored], few: bool = False) -> RowGroup:
     return RowGroup(at, verdicts.decide(ranked, few), tuple(s.hypothesis for s in ranked))
+
+
+def _told_apart(claimed: Coordsys, registry: DatumRegistry, profile: CityProfile) -> Coordsys:
+    """The claim, or CGCS2000 for degrees of a datum within metres of it (JGD2011, ETRS89).
+
+    No detection tells these apart, and their degrees are tried as those of CGCS2000.
+    """
+    if claimed.kind != "geographic" or claimed.epsg is None or claimed.name == "wgs84":
+        return claimed
+    try:
+        lon, lat = registry.chain(claimed).point(*profile.center)
+    except DatumError:
+        return claimed  # nobody registered parameters: said as a refusal
+    per_lon, per_lat = scale(profile.center[1])
+    off = np.hypot((lon - profile.center[0]) * per_lon, (lat - profile.center[1]) * per_lat)
+    return registry.parse("cgcs2000") if off < _SAME_DATUM_M else claimed
 
 
 def _refusal(registry: DatumRegistry, claimed: Coordsys | None) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,16 @@ _PREPARED = {
 """OpenStreetMap extracts whose house numbers and places are first taken out of the free tags."""
 
 
-def write_real_deliveries(data: Path, out: Path, say: Say | None = None) -> tuple[Path, ...]:
+def write_real_deliveries(
+    data: Path, out: Path, say: Say | None = None, *, templates: Traversable | None = None
+) -> tuple[Path, ...]:
     """Write `out/<name>/delivery.yaml` for each data set below `data`; absent ones are said.
 
-    The paths of the delivery files come back in the order to run them.
+    `templates` is a folder of other templates than those of the package. The paths of the
+    delivery files come back in the order to run them.
     """
     made = []
-    root = resources.files("geoserver_py.real_deliveries")
+    root = templates or resources.files("geoserver_py.real_deliveries")
     for entry in sorted(root.iterdir(), key=lambda e: e.name):
         if not entry.name.endswith(".yaml"):
             continue
