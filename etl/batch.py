@@ -17,6 +17,7 @@ from etl.checks import geometry as rules
 from etl.checks import values
 from etl.checks.attributes import check_attributes
 from etl.checks.finding import BoolArray, Finding, RuleBook, Severity
+from etl.checks.pipes import check_segments
 from etl.datum import DatumChain
 from etl.delivery import Load
 from etl.places import Places, Points, Shapes, describe, points_of, without
@@ -48,7 +49,6 @@ class CheckedBatch:
 
     records: mapping.Records
     kept: pa.RecordBatch
-    kept_places: Places | None
     findings: tuple[Finding, ...]
     refused: BoolArray
     ids: pa.Array
@@ -82,6 +82,7 @@ def check_batch(line: Line, plan: mapping.Plan, records: mapping.Records) -> Che
     if line.definition.geometry is not None:
         places, found = _positions(line, records)
         findings += found
+    findings += check_segments(line.book, columns, places, len(records.rows))
     refused = np.zeros(len(records.rows), dtype=bool)
     for finding in findings:
         if finding.severity is not Severity.WARN:
@@ -89,7 +90,6 @@ def check_batch(line: Line, plan: mapping.Plan, records: mapping.Records) -> Che
     return CheckedBatch(
         records=records,
         kept=_kept(line.definition, records, ids, columns, places, ~refused),
-        kept_places=None if places is None else places.take(~refused),
         findings=tuple(findings),
         refused=refused,
         ids=ids,

@@ -16,17 +16,17 @@ import shapely
 
 from etl import batch as line_of_checks
 from etl import ledger, mapping, staged
+from etl.arrays import StagedLayer
 from etl.batch import CheckedBatch, Line
-from etl.checks.coverage import Located
 from etl.checks.finding import RuleBook, Severity
 from etl.checks.rules import RULE_TITLES
 from etl.datum import DatumChain, DatumRegistry
 from etl.datum.coordsys import FloatArray
-from etl.delivery import Delivery, FileSource, Load
+from etl.delivery import Delivery, FileSource, Load, Mode
 from etl.detection import Detection, References, detect
 from etl.inspect import declared_name
+from etl.judge import judge_layer, judge_together
 from etl.ledger import Rejection
-from etl.places import ShapeArray
 from etl.readers import Batch, ReadOptions, Source, open_source
 from etl.report import FileReport, RowReport, Tally
 from etl.report.model import SAMPLE_PLACES, SAMPLE_ROWS
@@ -81,16 +81,14 @@ class LayerWork:
     staging: Staging | None = None
     tally: Tally = field(default_factory=Tally)
     files: list[FileReport] = field(default_factory=list)
-    shapes: list[ShapeArray] = field(default_factory=list)
-    located: list[Located] = field(default_factory=list)
     ids: list[pa.Array] = field(default_factory=list)
     """Identifiers staged so far, while they are few enough to compare here."""
     staged_rows: int = 0
 
-    @property
-    def wants_coverage(self) -> bool:
-        """Whether a rule needs all areas at once."""
-        return any(self.book.asked(rule) is not None for rule in ("no_overlap", "no_gap"))
+    def staged(self, staging: Staging) -> StagedLayer:
+        """What the rules over whole layers are told of it."""
+        full = self.loads[0].mode is Mode.FULL
+        return StagedLayer(self.definition, staging, self.book, full, self.run)
 
     def note_ids(self, ids: pa.Array) -> None:
         """Remember the identifiers of a batch, or none at all of a very long delivery."""
@@ -119,15 +117,28 @@ def prepare(context: Context, work: LayerWork, staging: Staging) -> None:
             _file(context, work, load, file, staging)
     if work.tally.counts["read"] == 0:
         raise LoadFailed("文件里没有记录 (the files hold no rows)")
-    repeated = staged.remove_repeated(context.work, staging) if work.may_repeat_ids() else []
-    _keep(context, work, repeated)
-    if work.wants_coverage and work.located:
-        removed = {(str(r.file), int(r.row or 0)) for r in repeated}
-        shapes = np.concatenate(work.shapes)
-        found = staged.check_coverage(
-            context.work, staging, work.book, shapes, work.located, removed
-        )
+    if work.may_repeat_ids():
+        _keep(context, work, staged.remove_repeated(context.work, staging))
+    _keep(context, work, judge_layer(context.work, work.staged(staging)))
+    _require_rows(context, work, staging)
+
+
+def compare(context: Context, work: LayerWork, works: Sequence[LayerWork]) -> None:
+    """Judge a staged layer beside the others of the delivery and those that are loaded."""
+    if work.staging is None or work.tally.counts["read"] == 0:
+        return
+    delivered = {w.definition.name: w.staged(w.staging) for w in works if w.staging is not None}
+    own = delivered[work.definition.name]
+    found = judge_together(
+        context.work, own, delivered, context.known, context.delivery.bureau
+    )
+    if found:
         _keep(context, work, found)
+        _require_rows(context, work, work.staging)
+
+
+def _require_rows(context: Context, work: LayerWork, staging: Staging) -> None:
+    """Stop at a finding that blocks, and where no row is left."""
     if work.tally.blocked is not None:
         raise LoadBlocked(work.tally.blocked)
     if staged.count(context.work, staging) == 0:
@@ -349,11 +360,6 @@ def _account(context: Context, work: LayerWork, checked: CheckedBatch, at: int) 
         work.tally.counts["warned"] += len(warned)
         _note(work, ledger_rows)
         ledger.reject(context.log, work.run, ledger_rows)
-    if work.wants_coverage and checked.kept_places is not None:
-        work.shapes.append(checked.kept_places.shapes())
-        kept = checked.kept
-        files, rows, ids = (kept.column(n).to_pylist() for n in ("source_file", "source_row", "id"))
-        work.located += map(Located, files, rows, ids)
 
 
 def _rejections(checked: CheckedBatch) -> Iterator[Rejection]:
@@ -385,7 +391,7 @@ def _keep(context: Context, work: LayerWork, found: Sequence[Rejection]) -> None
     if not found:
         return
     refused = {(r.file, r.row) for r in found if r.severity != Severity.WARN and r.row is not None}
-    warned = {(r.file, r.row) for r in found if r.severity == Severity.WARN}
+    warned = {(r.file, r.row) for r in found if r.severity == Severity.WARN and r.row is not None}
     work.tally.counts.update(rejected=len(refused), warned=len(warned - refused))
     for at, file in enumerate(work.files):
         mine = sum(1 for name, _ in refused if name == file.file)

@@ -1,22 +1,17 @@
-"""Checks that need the whole delivery: repeated ids, overlaps, gaps; and deletes of full loads.
+"""What staging itself is asked: repeated ids, its rows, and the deletes of full loads.
 
-They run on the staging table, so that memory does not grow with the delivery; the areas of
-coverage rules are the exception (see etl.checks.coverage).
+All of it in the database, so that memory does not grow with the delivery; rules over whole
+layers are in etl.judge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import psycopg
 import shapely
 from psycopg import sql
 
-from etl.checks import coverage
-from etl.checks.finding import RuleBook, Severity
+from etl.checks.finding import Severity
 from etl.ledger import Rejection
-from etl.places import ShapeArray
 from layers.staging import Staging
 
 _CHUNK = 10_000
@@ -84,50 +79,6 @@ def remove_repeated(connection: psycopg.Connection, staging: Staging) -> list[Re
 def _point(wkb: bytes) -> shapely.Point:
     shape = shapely.from_wkb(wkb)
     return shape if isinstance(shape, shapely.Point) else shapely.Point()
-
-
-def check_coverage(
-    connection: psycopg.Connection,
-    staging: Staging,
-    book: RuleBook,
-    shapes: ShapeArray,
-    rows: Sequence[coverage.Located],
-    removed: set[tuple[str, int]],
-) -> list[Rejection]:
-    """Findings of no_overlap and no_gap; rejected rows leave staging.
-
-    `rows` locate `shapes` (n,); those in `removed` (file, row) are no longer staged.
-    """
-    if removed:
-        keep = np.array([(r.file, r.row) not in removed for r in rows], dtype=bool)
-        shapes = shapes[keep]
-        rows = [row for row, kept in zip(rows, keep, strict=True) if kept]
-    findings: list[coverage.CoverageFinding] = []
-    if (rule := book.asked("no_overlap")) is not None:
-        findings += coverage.overlaps(rule, shapes, rows)
-    if (rule := book.asked("no_gap")) is not None:
-        findings += coverage.gaps(rule, shapes)
-    refused = {f.at for f in findings if f.at is not None and f.severity is not Severity.WARN}
-    for at in refused:
-        connection.execute(
-            sql.SQL("DELETE FROM {} WHERE source_file = %s AND source_row = %s").format(
-                staging.table
-            ),
-            [at.file, at.row],
-        )
-    return [
-        Rejection(
-            file=None if f.at is None else f.at.file,
-            row=None if f.at is None else f.at.row,
-            id=None if f.at is None else f.at.id,
-            rule=f.rule,
-            reason=f.reason,
-            severity=f.severity,
-            record=None,
-            place=f.place,
-        )
-        for f in findings
-    ]
 
 
 def count(connection: psycopg.Connection, staging: Staging) -> int:

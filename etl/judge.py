@@ -1,0 +1,265 @@
+"""The whole-layer rules of a delivery: read staged layers once, judge, take refused rows out.
+
+Rules of scope LAYER read their own staged layer; those of scope DELIVERY also another layer as it
+will be after this delivery: its staged rows, and the live rows that stay. A layer that lists no
+such rule is not read at all. Networks, coverages and neighbours are judged on arrays (a neighbour
+search or a node degree in SQL needs an index or a self-join of the staged table first); references
+are an anti-join in the database, where both sides are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import psycopg
+import shapely
+from psycopg import sql
+
+from etl.arrays import StagedLayer, after, read
+from etl.checks import coverage, network, proximity
+from etl.checks.finding import Rule
+from etl.checks.limits import fields_of
+from etl.checks.rules import Scope, Severity
+from etl.checks.whole import (
+    LayerCheck,
+    Located,
+    PlacedFinding,
+    Whole,
+    named,
+)
+from etl.ledger import Rejection
+from layers.definition import LayerDefinition
+from layers.staging import Staging
+
+PairRun = Callable[[Rule, Whole, Whole], list[PlacedFinding]]
+
+
+@dataclass(frozen=True)
+class PairCheck:
+    """A rule over a layer and another one, which the parameter `other` names."""
+
+    run: PairRun
+    other: str
+    fields: Callable[[Mapping[str, object]], set[str]]
+    other_fields: Callable[[Mapping[str, object]], set[str]]
+    shapes: bool = False
+    other_centres: bool = False
+
+
+def _overlaps(rule: Rule, layer: Whole) -> list[PlacedFinding]:
+    return [] if layer.shapes is None else coverage.overlaps(rule, layer.shapes, layer.located)
+
+
+def _gaps(rule: Rule, layer: Whole) -> list[PlacedFinding]:
+    return [] if layer.shapes is None else coverage.gaps(rule, layer.shapes)
+
+
+def _ends(parameters: Mapping[str, object]) -> set[str]:
+    return named(parameters, **network.ENDS)
+
+
+_DEPTHS = {"start_depth_m", "end_depth_m", "start_elevation_m", "end_elevation_m", "section_mm"}
+LAYER_CHECKS: Mapping[str, LayerCheck] = {
+    "no_overlap": LayerCheck(_overlaps, shapes=True),
+    "no_gap": LayerCheck(_gaps, shapes=True),
+    "near_duplicate": LayerCheck(
+        proximity.near_duplicates, lambda p: named(p, "same"), centres=True
+    ),
+    "dangling_end": LayerCheck(proximity.dangling_ends, shapes=True),
+    "repeated_segment": LayerCheck(
+        network.repeated_segments, lambda p: _ends(p) | named(p, "same"), centres=True
+    ),
+}
+PAIR_CHECKS: Mapping[str, PairCheck] = {
+    "depth_elevation": PairCheck(
+        network.depth_and_elevation, "points",
+        lambda p: _ends(p) | _DEPTHS | fields_of(p["limits"]),  # type: ignore[arg-type]
+        lambda _p: {"ground_elevation_m"},
+    ),
+    "end_position": PairCheck(
+        network.ends_at_points, "points", _ends, lambda _p: set(), shapes=True, other_centres=True
+    ),
+    "same_at_node": PairCheck(
+        network.changes_at_nodes, "points", lambda p: _ends(p) | named(p, "fields"),
+        lambda p: named(p, feature="feature") | {"appurtenance"},
+    ),
+    "node_degree": PairCheck(
+        network.node_degrees, "lines", lambda p: named(p, feature="feature"), _ends
+    ),
+    "orphan_point": PairCheck(network.orphans, "lines", lambda _p: set(), _ends),
+}  # fmt: skip
+"""Rules of two layers. `end_position` and others name the second by `points` or `lines`."""
+
+
+def judge_layer(connection: psycopg.Connection, layer: StagedLayer) -> list[Rejection]:
+    """Findings of the layer's own whole-layer rules; refused rows leave staging."""
+    rules = [r for r in layer.book.of_scope(Scope.LAYER) if r.name in LAYER_CHECKS]
+    if not rules:
+        return []
+    checks = [LAYER_CHECKS[rule.name] for rule in rules]
+    fields: set[str] = set()
+    for rule, check in zip(rules, checks, strict=True):
+        fields |= check.fields(rule.parameters)
+    whole = read(
+        connection, layer.definition, layer.staging.table, fields,
+        shapes=any(c.shapes for c in checks), centres=any(c.centres for c in checks),
+    )  # fmt: skip
+    found = [f for rule, check in zip(rules, checks, strict=True) for f in check.run(rule, whole)]
+    return _settle(connection, layer.staging, found)
+
+
+def judge_together(
+    connection: psycopg.Connection,
+    layer: StagedLayer,
+    delivered: Mapping[str, StagedLayer],
+    known: Mapping[str, LayerDefinition],
+    bureau: str,
+) -> list[Rejection]:
+    """Findings of the rules that need another layer; refused rows leave staging.
+
+    References first: what names nothing takes no part in a network.
+    """
+    rules = layer.book.of_scope(Scope.DELIVERY)
+    references = [rule for rule in rules if rule.name == "reference"]
+    pairs = [rule for rule in rules if rule.name in PAIR_CHECKS]
+    out: list[Rejection] = []
+    for rule in references:
+        out += _references(connection, layer, rule, delivered, known, bureau)
+    own: Whole | None = None
+    found: list[PlacedFinding] = []
+    for rule in pairs:
+        check = PAIR_CHECKS[rule.name]
+        view = after(connection, str(rule.parameters[check.other]), delivered, known, bureau)
+        if view is None:
+            out.append(_unjudged(rule, str(rule.parameters[check.other])))
+            continue
+        if own is None:
+            own = _own(connection, layer, pairs)
+        other = read(
+            connection, view.definition, view.select, check.other_fields(rule.parameters),
+            centres=check.other_centres, values=view.values,
+        )  # fmt: skip
+        if not len(other):
+            out.append(_unjudged(rule, view.definition.name))
+            continue
+        found += check.run(rule, own, other)
+    return out + _settle(connection, layer.staging, found)
+
+
+def _own(connection: psycopg.Connection, layer: StagedLayer, rules: Sequence[Rule]) -> Whole:
+    """The staged layer with all that its rules ask for, and a place of each record."""
+    fields: set[str] = set()
+    for rule in rules:
+        fields |= PAIR_CHECKS[rule.name].fields(rule.parameters)
+    shapes = any(PAIR_CHECKS[rule.name].shapes for rule in rules)
+    return read(
+        connection, layer.definition, layer.staging.table, fields, shapes=shapes,
+        centres=not shapes,
+    )  # fmt: skip
+
+
+def _unjudged(rule: Rule, other: str) -> Rejection:
+    return Rejection(
+        file=None, row=None, id=None, rule=rule.name, severity=Severity.WARN.value, record=None,
+        reason=f"图层 {other} 没有数据，此项未检查 (not checked: the layer {other} holds nothing)",
+        place=None,
+    )  # fmt: skip
+
+
+def _settle(
+    connection: psycopg.Connection, staging: Staging, found: Sequence[PlacedFinding]
+) -> list[Rejection]:
+    """Findings as kept rows; rows at fault leave staging unless it is a warning."""
+    refused = {f.at for f in found if f.at is not None and f.severity is not Severity.WARN}
+    remove(connection, staging, refused)
+    return [
+        Rejection(
+            file=None if f.at is None else f.at.file,
+            row=None if f.at is None else f.at.row,
+            id=None if f.at is None else f.at.id,
+            rule=f.rule,
+            reason=f.reason,
+            severity=f.severity.value,
+            record=None,
+            place=f.place,
+        )
+        for f in found
+    ]
+
+
+def remove(connection: psycopg.Connection, staging: Staging, rows: Iterable[Located]) -> None:
+    """Take rows out of staging."""
+    gone = list(rows)
+    if not gone:
+        return
+    connection.execute(
+        sql.SQL(
+            """
+            DELETE FROM {} AS s
+            USING unnest(%s::text[], %s::bigint[]) AS gone (file, at)
+            WHERE s.source_file = gone.file AND s.source_row = gone.at
+            """
+        ).format(staging.table),
+        [[row.file for row in gone], [row.row for row in gone]],
+    )
+
+
+def _references(
+    connection: psycopg.Connection,
+    layer: StagedLayer,
+    rule: Rule,
+    delivered: Mapping[str, StagedLayer],
+    known: Mapping[str, LayerDefinition],
+    bureau: str,
+) -> list[Rejection]:
+    """Rows one of whose `fields` names nothing in the column `key` of the layer `to`."""
+    target = str(rule.parameters["to"])
+    view = after(connection, target, delivered, known, bureau)
+    if view is None:
+        return [_unjudged(rule, target)]
+    key = sql.Identifier(str(rule.parameters.get("key", "id")))
+    some = connection.execute(
+        sql.SQL("SELECT EXISTS (SELECT FROM {} AS target)").format(view.select), view.values
+    ).fetchone()
+    if some is None or not some[0]:
+        return [_unjudged(rule, target)]
+    has_geometry = layer.definition.geometry is not None
+    place = "ST_AsBinary(ST_PointOnSurface(ST_Force2D(s.geom)))" if has_geometry else "NULL::bytea"
+    statement = sql.SQL(
+        """
+        SELECT s.source_file, s.source_row, s.id, s.{field}, {place}
+        FROM {staging} AS s LEFT JOIN {target} AS target ON target.{key} = s.{field}
+        WHERE s.{field} IS NOT NULL AND target.{key} IS NULL
+        ORDER BY s.source_file, s.source_row
+        """
+    )
+    out: dict[Located, Rejection] = {}
+    title = view.definition.title
+    for name in rule.parameters["fields"]:
+        field = layer.definition.field_by_name[str(name)]
+        rows = connection.execute(
+            statement.format(
+                field=sql.Identifier(field.name),
+                place=sql.SQL(place),
+                staging=layer.staging.table,
+                target=view.select,
+                key=key,
+            ),
+            view.values,
+        ).fetchall()
+        for file, row, ident, value, point in rows:
+            at = Located(file, row, ident)
+            reason = (
+                f"{field.title.zh} {value} 不在图层 {title.zh} 中 (names nothing in {title.en})"
+            )
+            if at in out:
+                reason = f"{out[at].reason}；{reason}"
+            shape = None if point is None else shapely.from_wkb(bytes(point))
+            out[at] = Rejection(
+                file, row, ident, rule.name, reason, rule.severity.value, None,
+                shape if isinstance(shape, shapely.Point) else None,
+            )  # fmt: skip
+    if rule.severity is not Severity.WARN:
+        remove(connection, layer.staging, out)
+    return list(out.values())
