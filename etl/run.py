@@ -149,13 +149,6 @@ class _Transaction:
             return refusal
         return None
 
-    def _compare(self, work: LayerWork) -> Exception | None:
-        try:
-            compare(self.context, work, self.works)
-        except _REFUSALS as refusal:
-            return refusal
-        return None
-
     def _write(self) -> tuple[LoadReport, ...]:
         reports = []
         take_turn(
