@@ -69,7 +69,14 @@ class Draft:
             street=place.name if place.kind is Kind.ROAD else "",
         )
 
-    def at_number(self, edge: Edge, name: str, number: Edge, spot: Located) -> Candidate:
+    def at_number(
+        self,
+        edge: Edge,
+        name: str,
+        number: Edge,
+        spot: Located,
+        further: Sequence[Reason] = (),
+    ) -> Candidate:
         """A house number as an answer."""
         reason = HOW_REASON[spot.how]
         around = "、".join(p.number_text for p in spot.neighbours)
@@ -81,8 +88,8 @@ class Draft:
             if record.code
             else self.index.code_of(record.county, record.town, record.village)
         )
-        if spot.record is None:
-            code = code[:9]  # between two plates the village is not sure
+        if spot.record is None:  # between two plates the village is not sure
+            code = (self.index.code_at(spot.lon, spot.lat) or code)[:9]
         plate = record.number_text or record.building
         if spot.how is not How.EXACT:
             plate = str(number.number)
@@ -102,9 +109,9 @@ class Draft:
             lat=lat,
             error_m=self._error(spot.error_m),
             code=code,
-            score=self._score([*general, reason]),
+            score=self._score([*general, reason, *further]),
             components=self._components(code, bearer),
-            reasons=(*general, reason),
+            reasons=(*general, reason, *further),
             record=("address", record.id, record.fid),
             house_number=plate,
             street=road,
@@ -114,9 +121,11 @@ class Draft:
         """The crossing of two roads as an answer."""
         road = one.places[0]
         name = f"{road.name}与{other.places[0].name}交叉口"
-        code = max((p.code for edge in (one, other) for p in edge.places[:1]), key=len)
-        for division in self.reading.codes:
-            code = max(code, division, key=len)
+        code = self.index.code_at(lon, lat)
+        if not code:
+            code = max((p.code for edge in (one, other) for p in edge.places[:1]), key=len)
+            for division in self.reading.codes:
+                code = max(code, division, key=len)
         spot = Place(
             Kind.ROAD, name, code, lon, lat, CROSSING_M, road.layer, road.id, road.fid, CROSSING
         )

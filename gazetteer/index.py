@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -32,6 +32,9 @@ from gazetteer.records import Place, chain_of
 
 MAX_FUZZY_LENGTH = 12
 """Longest name, in characters, that is found with a wrong character."""
+
+Locator = Callable[[Sequence[tuple[float, float]]], list[str]]
+"""Gives the code of the finest division at each position (CGCS2000 lon, lat)."""
 
 _MIN_PINYIN = 4
 _DIGIT = frozenset("0123456789")
@@ -80,6 +83,7 @@ class GazetteerIndex:
     _sorted: tuple[str, ...] = field(repr=False)
     _codes_by_name: Mapping[str, tuple[str, ...]] = field(repr=False)
     _inside: Mapping[str, Mapping[str, list[Entry]]] = field(repr=False)
+    _locator: Locator = field(repr=False)
     memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """Parses by the shape of their text; owned by ``parse``."""
 
@@ -91,11 +95,13 @@ class GazetteerIndex:
         city_code: str,
         city_name: str,
         address_accuracy_m: float = 5.0,
+        locator: Locator | None = None,
     ) -> GazetteerIndex:
         """Index the places of a city whose GB/T 2260 code starts with ``city_code``.
 
         Province and city are added when no record names them. Equal divisions from several
         layers (register and polygons) become one, with the position of the one that has it.
+        ``locator`` gives the finest division code at each CGCS2000 (lon, lat), '' where none is.
         """
         divisions = _merged(_with_parents(list(places), city_code, city_name))
         others = [place for place in places if not place.kind.is_division]
@@ -160,6 +166,7 @@ class GazetteerIndex:
             _numbered=numbered if len(numbered) else None,
             _neighbours=neighbours,
             _inside=inside,
+            _locator=locator or _nowhere,
             _homophones=homophones,
             _sorted=tuple(sorted(patterns)),
             _codes_by_name={name: tuple(codes) for name, codes in names.items()},
@@ -234,6 +241,11 @@ class GazetteerIndex:
                 return above
         return None
 
+    def code_at(self, lon: float, lat: float) -> str:
+        """Code of the finest division known to hold a position; '' where none is known."""
+        code = self._locator([(lon, lat)])[0]
+        return next((c for c in reversed(chain_of(code)) if c in self.divisions), "")
+
     def code_of(self, county: str, town: str, village: str) -> str:
         """Code of the division that bears these names (each may be empty); '' if none does."""
         code = self.city_code
@@ -249,6 +261,10 @@ class GazetteerIndex:
                 break
             code = found[0]
         return code if len(code) > len(self.city_code) else ""
+
+
+def _nowhere(positions: Sequence[tuple[float, float]]) -> list[str]:
+    return [""] * len(positions)
 
 
 def _with_parents(places: list[Place], city_code: str, city_name: str) -> list[Place]:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from operator import attrgetter
 
+from gazetteer.index import Form
 from gazetteer.levels import Kind
 from gazetteer.normalise import is_han
 from gazetteer.readings import OUTSIDE, Edge, Reading
@@ -184,7 +185,7 @@ def _extended(city_code: str, state: _State, edge: Edge) -> Iterator[_State]:
         if kind > state.deepest:
             yield state.grown(edge, edge.cost)
     elif kind >= Kind.NUMBER:
-        if state.kinds and kind not in state.kinds:
+        if (state.kinds or edge.form is Form.PINYIN) and kind not in state.kinds:
             yield state.grown(edge, edge.cost)
     elif state.kinds.count(kind) < 2:
         yield _placed(state, edge)

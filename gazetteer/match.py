@@ -27,7 +27,7 @@ from gazetteer.index import GazetteerIndex
 from gazetteer.levels import DIVISION_LEVEL, Kind, Level
 from gazetteer.locate import SAME_SPOT_M, How, Located, distance_m, locate
 from gazetteer.normalise import Normalised
-from gazetteer.numbers import building_number, main_number
+from gazetteer.numbers import HouseNumber, building_number, main_number
 from gazetteer.readings import Edge, Parse, Reading
 from gazetteer.records import AddressPoint, compatible, contains
 from gazetteer.relative import CROSSINGS
@@ -36,16 +36,20 @@ AMBIGUOUS_GAP = 0.06
 """Answers closer in score than this and not at one place are rivals."""
 AMBIGUOUS_SCORE = 0.6
 """Highest score of an answer that has rivals; no client should take it unseen."""
+CODE_LENGTH_OF_COUNTY = 6
 COARSER = 0.02
 """How far a division stays behind a place in it that a likelier reading names."""
+_STROKES = frozenset("/&×x+-*")
+"""Signs that join the names of two roads that cross."""
 _DIVISION_LEVELS = frozenset(DIVISION_LEVEL.values())
 
 
 def wanted(parse: Parse) -> frozenset[Asked | Crossing]:
     """The keys of the address rows and crossings needed to judge this parse."""
     keys: set[Asked | Crossing] = set()
+    key = parse.normalised.key
     for reading in parse.readings:
-        roads = _crossing_roads(reading)
+        roads = _crossing_roads(reading, key)
         if roads is not None:
             keys.update(crossings_of(*roads))
         number, building = reading.edge(Kind.NUMBER), reading.edge(Kind.BUILDING)
@@ -183,18 +187,18 @@ def _candidates(
     behind: float,
 ) -> Iterable[Candidate]:
     """All answers of one reading, from the finest component that the gazetteer holds."""
-    roads = _crossing_roads(reading)
+    roads = _crossing_roads(reading, normalised.key)
     if roads is not None:
         met = Draft(index, normalised, reading, behind, crossing=True)
         crossings = _met(met, roads, rows)
         if crossings:
             return crossings
     draft = Draft(index, normalised, reading, behind)
-    number, road = reading.edge(Kind.NUMBER), reading.edge(Kind.ROAD)
-    held = [e for e in (road, reading.edge(Kind.ESTATE), reading.edge(Kind.VILLAGE)) if e]
-    poi = reading.edge(Kind.POI)
+    number, road = reading.edge(Kind.NUMBER), reading.named(Kind.ROAD)
+    estate, poi = reading.named(Kind.ESTATE), reading.named(Kind.POI)
+    held = [e for e in (road, estate, reading.edge(Kind.VILLAGE)) if e]
     produced: list[Candidate] = []
-    building, estate = reading.edge(Kind.BUILDING), reading.edge(Kind.ESTATE)
+    building = reading.edge(Kind.BUILDING)
     if number is None and building is not None and estate is not None:
         produced += _built(draft, estate, building, rows)
     if number is not None and number.number is not None:
@@ -207,7 +211,7 @@ def _candidates(
     if produced:
         return produced
     lost = [] if number is None else [_number_lost(number)]
-    for known, level in ((reading.edge(Kind.ESTATE), Level.ESTATE), (road, Level.ROAD)):
+    for known, level in ((estate, Level.ESTATE), (road, Level.ROAD)):
         if known is not None and known.places:
             return [draft.named(place, level, lost) for place in known.places]
     divisions = next((e for e in reversed(reading.edges) if e.codes), None)
@@ -220,7 +224,7 @@ def _candidates(
     ]
 
 
-def _crossing_roads(reading: Reading) -> tuple[Edge, Edge] | None:
+def _crossing_roads(reading: Reading, key: str) -> tuple[Edge, Edge] | None:
     """The two roads of a reading that names their crossing, if it names one."""
     if reading.edge(Kind.NUMBER) is not None:
         return None
@@ -231,7 +235,9 @@ def _crossing_roads(reading: Reading) -> tuple[Edge, Edge] | None:
     between = reading.edges[reading.edges.index(one) + 1 : reading.edges.index(other)]
     said = any(e.kind is Kind.NOTE and e.value in CROSSINGS for e in reading.edges)
     joined = all(e.kind is Kind.NOTE for e in between)
-    return (one, other) if joined and (said or between or one.end == other.start) else None
+    stroke = set(key[one.end : other.start]) & _STROKES
+    near = said or between or stroke or one.end == other.start
+    return (one, other) if joined and near else None
 
 
 def _met(draft: Draft, roads: tuple[Edge, Edge], rows: AddressRows) -> list[Candidate]:
@@ -262,18 +268,45 @@ def _numbered(draft: Draft, edge: Edge, number: Edge, rows: AddressRows) -> list
     if plate is None or not edge.places:
         return []
     codes = draft.reading.codes or frozenset({""})
+    located = _located(draft, edge, plate, rows, codes)
+    if any(spot.how is How.EXACT for _, spot in located):  # a plate beats any reckoning
+        located = [(name, spot) for name, spot in located if spot.how is How.EXACT]
+    if located or edge.kind is not Kind.ROAD:
+        return [draft.at_number(edge, name, number, spot) for name, spot in located]
+    # the road has this plate in the county, only not in the town that the text names
+    counties = frozenset(code[:6] for code in codes if len(code) > CODE_LENGTH_OF_COUNTY)
+    return [
+        draft.at_number(edge, name, number, spot, [_other_division(draft, codes, spot.record)])
+        for name, spot in _located(draft, edge, plate, rows, counties)
+        if spot.how is How.EXACT and spot.record is not None
+    ]
+
+
+def _located(
+    draft: Draft, edge: Edge, plate: HouseNumber, rows: AddressRows, codes: frozenset[str]
+) -> list[tuple[str, Located]]:
+    """Where the rows inside the divisions put a plate, with the name that bears it."""
     groups: dict[tuple[str, str], list[AddressPoint]] = defaultdict(list)
     for name, row in rows.of(edge, plate.main):
         if any(compatible(code, row.code) for code in codes):
             groups[name, row.code[:6] if edge.kind is Kind.ROAD else row.code].append(row)
-    located = [
+    return [
         (name, spot)
         for (name, _), points in sorted(groups.items())
         for spot in locate(points, plate, draft.index.address_accuracy_m)
     ]
-    if any(spot.how is How.EXACT for _, spot in located):  # a plate beats any reckoning
-        located = [(name, spot) for name, spot in located if spot.how is How.EXACT]
-    return [draft.at_number(edge, name, number, spot) for name, spot in located]
+
+
+def _other_division(draft: Draft, codes: frozenset[str], record: AddressPoint) -> Reason:
+    """What it costs that the plate lies in another town or village than the text says."""
+    same_town = any(code[:9] == record.code[:9] for code in codes)
+    where = draft.index.label(record.code if same_town else record.code[:9])
+    return Reason(
+        "other-division",
+        f"该门牌登记在{where}",
+        f"the plate is on record in {where}",
+        -0.12 if same_town else -0.25,
+    )
 
 
 def _built(draft: Draft, estate: Edge, building: Edge, rows: AddressRows) -> list[Candidate]:

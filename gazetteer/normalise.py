@@ -160,6 +160,9 @@ def _key_of(character: str) -> str:
     """One character for one character."""
     if character.isascii():
         return character.lower()
+    if character.isalpha() and character.lower() != character.upper():  # ā of Méijiāng, ü
+        plain = unicodedata.normalize("NFD", character)[0].lower()
+        return plain if plain.isascii() else character.lower()
     simplified = _converter().convert(character) if is_han(character) else character.lower()
     if len(simplified) != 1:
         simplified = character

@@ -14,31 +14,86 @@ from functools import lru_cache
 from gazetteer.levels import Kind
 from gazetteer.normalise import key_of
 
-_HAN_DIGITS = {c: v for v, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
-_HAN_UNITS = {"十": 10, "百": 100, "千": 1000}
-_N = r"(?:[0-9]{1,5}|[零〇一二三四五六七八九十百千两]{1,7})"
-_NUMBER = re.compile(
-    rf"(?P<prefix>自编|临时|临|附|新门牌|旧门牌|原门牌|老门牌)?(?<![0-9])(?P<main>{_N})"
-    rf"(?:-(?P<dash>[0-9]{{1,4}})|(?P<letter>[a-z]))?"
-    r"(?:号大院|号院|号(?![楼栋幢座房线])|#(?!楼))"
-    rf"(?:(?:之|-)(?P<sub>{_N})(?:号)?|附(?P<attached>{_N})号?|第(?P<room>{_N})间"
-    rf"|(?P<tail>[a-z])(?![a-z0-9]))?"
+_HAN_DIGITS = (
+    {c: v for v, c in enumerate("零一二三四五六七八九")}
+    | {c: v for v, c in enumerate("零壹贰叁肆伍陆柒捌玖")}
+    | {"〇": 0, "两": 2}
 )
+_HAN_UNITS = {"十": 10, "百": 100, "千": 1000, "拾": 10, "佰": 100, "仟": 1000}
+_TENS = str.maketrans({"廿": "二十", "卅": "三十"})
+_HAN = "零一二三四五六七八九壹贰叁肆伍陆柒捌玖〇两十百千拾佰仟廿卅"
+_N = rf"(?:[0-9]{{1,5}}|[{_HAN}]{{1,7}})"
+_INSIDE = "单元|[层楼室房栋幢座]"
+"""What a number stands before that is no part of a house number."""
+_OBJECTS = (
+    "路灯杆|路灯|灯杆|电线杆|电杆|监控杆|信号灯|电表|水表|配电箱|配电房|电箱|变压器|变电箱|公交站牌"
+    "|站牌|井盖|窨井|消防栓|消火栓|垃圾桶|垃圾箱|界桩|里程碑"
+)
+"""What a number may be painted on instead of a door."""
+_ALONE = r"(?=$|[,()/]|[旁处边附对前后的东南西北以往向])"
+"""12号路灯旁 is a lamp; 12号路灯不亮 is what a report says of the lamps at a door."""
+_PLATE = (
+    "(?:号(?:大院|院|牌|门牌)?(?!楼(?![下上前后旁])|[栋幢座房线])|hao(?![a-z])|#(?!楼))"
+    rf"(?!(?:{_OBJECTS}){_ALONE})"
+)
+_NUMBER = re.compile(
+    r"(?P<prefix>\(?(?:自编|自建|临时|临编|暂编|[临暂附增加旧老原])\)?(?:门牌)?号?码?第?|新门牌号?|门牌号?:?|第"
+    r"|(?<![a-z])no?\.?:?)?"
+    rf"(?<![0-9])(?P<before>(?<![a-z])[a-z](?=[0-9]))?(?P<main>{_N})"
+    rf"(?:-(?P<dash>[0-9]{{1,4}})|(?P<letter>[a-z](?!ao))|(?P<stem>[甲乙丙丁])|之(?P<of>{_N}))?"
+    rf"{_PLATE}"
+    rf"(?:\(?之(?P<sub>{_N})(?!{_INSIDE})号?\)?|-(?P<minus>[0-9]{{1,2}})(?![0-9])号?"
+    rf"|[附副](?P<attached>{_N})号?|第(?P<room>{_N})间|(?P<branch>[甲乙丙丁])(?!座)"
+    rf"|(?P<tail>[a-z])(?![a-z0-9]|{_INSIDE}|铺))?"
+)
+_BARE_OWN = re.compile(
+    rf"(?P<prefix>自编号?|自建|临时|临编|暂编|门牌号?码?:?|(?<![a-z])no\.?:?|第)第?(?P<main>{_N})(?![0-9{_HAN}号栋幢座]|-[0-9])"
+)
+_OBJECT = re.compile(
+    rf"第?[a-z]{{0,3}}-?[0-9]{{1,6}}(?:号|#)?(?:{_OBJECTS}){_ALONE}"
+    rf"|(?:{_OBJECTS})(?:编号|号)?:?[a-z]{{0,3}}-?[0-9][a-z0-9-]{{0,19}}(?:号|#)?"
+)
+_SEPARATORS = "-/#号楼栋幢座"
 _DIGITS = re.compile("[0-9]{1,9}")
 _BARE = re.compile(r"(?P<main>[0-9]{1,5})(?:-(?P<dash>[0-9]{1,4}))?$")
-_POST = re.compile(r"k(?P<km>[0-9]{1,4})(?:\+(?P<metres>[0-9]{1,3}))?(?:米|m)?")
+_LEADING = re.compile(r"(?:no\.?|#)?(?P<main>[0-9]{1,5})(?:-(?P<dash>[0-9]{1,4}))?,?(?=[a-z]{4})")
+_POST = re.compile(
+    r"(?:桩号)?k(?P<km>[0-9]{1,4})(?:\+(?P<metres>[0-9]{1,3}))?(?:米|m)?"
+    r"|(?<=[线道速路])(?P<km2>[0-9]{1,4})(?:公里|千米|km)(?:\+?(?P<metres2>[0-9]{1,3})(?:米|m))?"
+    r"|(?<=[线道速路])(?P<km3>[0-9]{1,4})\+(?P<metres3>[0-9]{3})(?:米|m)?"
+)
 _PARTS = (
     (Kind.GROUP, re.compile(rf"第?({_N})(?:村民小组|小组|组|队)")),
-    (Kind.BUILDING, re.compile(rf"([a-z]?-?{_N}|[a-z])(?:号楼|#楼|栋|幢|座)")),
-    (Kind.UNIT, re.compile(rf"({_N}|[a-z])(?:单元|梯)")),
-    (Kind.FLOOR, re.compile(rf"(-?{_N})(?:层|楼)")),
-    (Kind.ROOM, re.compile(r"([0-9]{2,5}[a-z]?)(?:号房|室|房)")),
-    (Kind.ROOM, re.compile(r"(?<=[栋幢座元梯层楼])([0-9]{2,5}[a-z]?)(?![0-9号])")),
+    (Kind.BUILDING, re.compile(rf"第?([a-z]?-?{_N}|[a-z])(?:号楼|#楼|栋|幢|座)")),
+    (Kind.UNIT, re.compile(rf"第?({_N}|[a-z])(?:单元|梯)")),
+    (Kind.FLOOR, re.compile(rf"第?((?:负|地下|-)?{_N})(?:层|楼)")),
+    (Kind.FLOOR, re.compile("(?<=[一二三四五六七八九])([一二三四五六七八九])[层楼]")),
+    (Kind.FLOOR, re.compile(r"(-?[0-9]{1,2})/?f(?![a-z0-9])")),
+    (Kind.FLOOR, re.compile(r"(首层|底层|顶层|顶楼|地下室|天台|负层)")),
+    (Kind.ROOM, re.compile(r"([0-9]{1,5}[a-z]?)(?:号房间?|室|房间?|商?铺|档口?)")),
+    (Kind.ROOM, re.compile(r"(?<=[栋幢座元梯层楼号])([0-9]{1,4}[a-z]?)号(?:商?铺|档口?)")),
+    (Kind.ROOM, re.compile(r"([a-z])(?:号?商?铺|室|房)")),
+    (
+        Kind.ROOM,
+        re.compile(r"(?<=[栋幢座元梯层楼号铺])-?([0-9]{2,5}[a-z]?)(?:-[0-9]{2,5})?(?![0-9号#])"),
+    ),
+)
+_STROKES = re.compile(
+    rf"第?(?P<building>[a-z]?{_N}|[a-z])(?P<a>[-/#]+|(?:号楼|#楼|[栋幢座])-?)"
+    r"(?:(?P<unit>[0-9]{1,2}|[a-z])(?P<b>[-/]))?(?P<room>[0-9]{2,4}[a-z]?)?(?![0-9号栋幢座米])"
 )
 
 
 KILOMETRE = "K"
 """Kind of kilometre posts."""
+_POLES = ("路灯杆", "路灯", "灯杆", "电线杆", "电杆", "监控杆")
+NUMBER_PREFIXES = "临暂附增加旧老原"
+"""Characters that set a number apart when they stand before it, unless a name ends with them."""
+_KINDS = {
+    "自编": "自编", "自建": "自编", "临": "临", "暂": "临", "增": "增", "加": "增",
+    "附": "附", "旧": "旧", "老": "旧", "原": "旧",
+}  # fmt: skip
+"""Kind of a number by how its prefix begins; others (第, 新门牌) are of official plates."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,7 +101,8 @@ class HouseNumber:
     """A house number taken apart: main number, sub-number, and a kind that sets it apart.
 
     ``kind`` is empty for official plates, 自编 or 临 for self-made and temporary ones, 旧 for a
-    former plate: numbers of different kinds are different addresses.
+    former plate, 灯杆 for lamp posts and poles, another object's name for what else bears numbers
+    along a road: numbers of different kinds are different addresses.
     """
 
     main: int
@@ -86,6 +142,7 @@ def numeral(text: str) -> int:
     """Value of an Arabic or Chinese numeral: 12, 十二, 一二, 一百零三. ValueError otherwise."""
     if text.isascii():
         return int(text)
+    text = text.translate(_TENS)
     if not any(character in _HAN_UNITS for character in text):
         return int("".join(str(_HAN_DIGITS[character]) for character in text))
     total, digit = 0, None
@@ -107,8 +164,10 @@ def house_number(text: str) -> HouseNumber | None:
     post = _POST.fullmatch(key)
     if post is not None:
         return _from_post(post)
-    match = _NUMBER.fullmatch(key) or _BARE.fullmatch(key)
-    return None if match is None else _from_match(match)
+    match = _NUMBER.fullmatch(key) or _BARE.fullmatch(key) or _BARE_OWN.fullmatch(key)
+    if match is not None:
+        return _from_match(match)
+    return _on_object(key) if _OBJECT.fullmatch(key) else None
 
 
 def building_number(text: str) -> str:
@@ -139,6 +198,15 @@ def parts(key: str) -> Iterator[Part]:
     for match in _NUMBER.finditer(key):
         number = _from_match(match)
         yield Part(match.start(), match.end(), Kind.NUMBER, str(number), number)
+        if match.end("prefix") - match.start("prefix") == 1:  # the end of a name, perhaps
+            bare = HouseNumber(number.main, number.sub, (match["before"] or "").upper())
+            yield Part(match.end("prefix"), match.end(), Kind.NUMBER, str(bare), bare)
+    for match in _BARE_OWN.finditer(key):
+        number = _from_match(match)
+        yield Part(match.start(), match.end(), Kind.NUMBER, str(number), number)
+    for match in _OBJECT.finditer(key):
+        number = _on_object(match[0])
+        yield Part(match.start(), match.end(), Kind.NUMBER, str(number), number)
     for match in _POST.finditer(key):
         post = _from_post(match)
         yield Part(match.start(), match.end(), Kind.NUMBER, str(post), post)
@@ -152,20 +220,14 @@ def parts(key: str) -> Iterator[Part]:
 def part_of(kind: Kind, text: str) -> tuple[str, HouseNumber | None] | None:
     """Value and house number of a text that is one part of this kind as a whole, else None."""
     if kind is Kind.NUMBER:
-        post = _POST.fullmatch(text)
-        if post is not None:
-            return str(_from_post(post)), _from_post(post)
-        match = _NUMBER.fullmatch(text) or _BARE.fullmatch(text)
-        if match is None:
-            return None
-        number = _from_match(match)
-        return str(number), number
+        number = house_number(text)
+        return None if number is None else (str(number), number)
     for known, pattern in _PARTS:
         if known is kind:
             match = pattern.fullmatch(text)
             if match is not None:
                 return _plain(match[1]), None
-    return (_plain(text), None) if kind is Kind.ROOM else None
+    return (_plain(text.rstrip(_SEPARATORS).lstrip("-")), None)
 
 
 def trailing_number(key: str, start: int) -> Part | None:
@@ -177,26 +239,60 @@ def trailing_number(key: str, start: int) -> Part | None:
     return Part(match.start(), match.end(), Kind.NUMBER, str(number), number)
 
 
+def leading_number(key: str) -> Part | None:
+    """A number before the name of its road, as Latin addresses have it: 41 Jiaying Zhonglu."""
+    match = _LEADING.match(key)
+    if match is None:
+        return None
+    number = _from_match(match)
+    return Part(match.start(), match.end(), Kind.NUMBER, str(number), number)
+
+
+def strokes(key: str, start: int) -> list[Part]:
+    """Building, unit and room by strokes behind an estate or a plate: 3-2-502, 3#502, 3栋-502."""
+    match = _STROKES.match(key, start)
+    if match is None or (match["a"] == "-" and match["room"] is None):
+        return []
+    building = Part(match.start(), match.end("a"), Kind.BUILDING, _plain(match["building"]))
+    found = [building]
+    if match["unit"]:
+        found.append(Part(match.start("unit"), match.end("b"), Kind.UNIT, match["unit"]))
+    if match["room"]:
+        found.append(Part(match.start("room"), match.end(), Kind.ROOM, match["room"]))
+    return found
+
+
+def _on_object(text: str) -> HouseNumber:
+    """The number on a lamp post, a manhole, a meter: 12号灯杆, 路灯杆LD-0012."""
+    object_ = next(word for word in _OBJECTS.split("|") if word in text)
+    letters = "".join(c for c in text if c.isascii() and c.isalpha()).upper()
+    return HouseNumber(main_number(text), letters, "灯杆" if object_ in _POLES else object_)
+
+
 def _from_post(match: re.Match[str]) -> HouseNumber:
-    """K2345+600: 600 m beyond the kilometre post 2345 of a road."""
-    return HouseNumber(int(match["km"]), match["metres"] or "", KILOMETRE)
+    """K2345+600 or 2345公里600米: 600 m beyond the kilometre post 2345 of a road."""
+    groups = match.groupdict()
+    km = groups["km"] or groups["km2"] or groups["km3"] or "0"
+    metres = groups["metres"] or groups["metres2"] or groups["metres3"] or ""
+    return HouseNumber(int(km), metres, KILOMETRE)
 
 
 def _from_match(match: re.Match[str]) -> HouseNumber:
     groups = match.groupdict()
+    digits = groups.get("dash") or groups.get("minus")
+    han = groups.get("sub") or groups.get("of")
+    letter = groups.get("letter") or groups.get("tail") or groups.get("stem")
     sub = ""
-    if groups.get("dash"):
-        sub = str(int(groups["dash"]))
-    elif groups.get("sub"):
-        sub = str(numeral(groups["sub"]))
+    if digits:
+        sub = str(int(digits))
+    elif han:
+        sub = str(numeral(han))
     elif groups.get("attached"):
         sub = f"附{numeral(groups['attached'])}"
     elif groups.get("room"):
         sub = f"第{numeral(groups['room'])}间"
-    elif groups.get("letter") or groups.get("tail"):
-        sub = str(groups.get("letter") or groups.get("tail")).upper()
-    prefix = groups.get("prefix") or ""
-    kind = {"临时": "临", "旧门牌": "旧", "原门牌": "旧", "老门牌": "旧", "新门牌": ""}.get(
-        prefix, prefix
-    )
-    return HouseNumber(numeral(match["main"]), sub, kind)
+    elif letter or groups.get("branch"):
+        sub = str(letter or groups.get("branch")).upper()
+    prefix = (groups.get("prefix") or "").lstrip("(")
+    kind = next((kind for begin, kind in _KINDS.items() if prefix.startswith(begin)), "")
+    return HouseNumber(numeral(match["main"]), sub, kind + (groups.get("before") or "").upper())

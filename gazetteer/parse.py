@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterator
 
 from gazetteer.index import Form, GazetteerIndex
+from gazetteer.latin import romanised
 from gazetteer.lattice import search
 from gazetteer.levels import Kind, Status
 from gazetteer.names import CLASS_CHARACTERS
-from gazetteer.normalise import Normalised, is_han, normalise
-from gazetteer.numbers import parts, trailing_number
+from gazetteer.normalise import is_han, normalise
+from gazetteer.numbers import NUMBER_PREFIXES, Part, leading_number, parts, strokes, trailing_number
 from gazetteer.readings import OUTSIDE, Edge, Parse, Reading, known_edge
-from gazetteer.relative import displacing_ranges
+from gazetteer.relative import CROSSINGS, displacing_ranges
 from gazetteer.shapes import reshaped, shape_of
 from gazetteer.similar import similar_edges
 from gazetteer.straight import straight
@@ -26,13 +27,14 @@ MEMORY = 16_384
 """Shapes of texts that an index remembers, some 3 KB each."""
 
 _DIGIT = frozenset("0123456789")
+_PLATE_END = re.compile("(?<=[0-9])号")
 _FORM_COST = {
     Form.FULL: 0.0, Form.CLASS: 0.5, Form.PINYIN: 0.3, Form.FORMER: 0.1, Form.ALIAS: 0.2,
 }  # fmt: skip
 _AS_TYPED = (Form.FULL, Form.SHORT, Form.FORMER, Form.ALIAS)
 _SHORT_COST = {Kind.PROVINCE: 0.15, Kind.CITY: 0.15, Kind.COUNTY: 0.15, Kind.TOWN: 0.3}
 _UNKNOWN = (
-    (Kind.ROAD, ("大道", "大街", "路", "街", "巷", "道")),
+    (Kind.ROAD, ("大道", "大街", "路", "街", "巷")),
     (Kind.VILLAGE, ("社区", "村", "围")),
     (Kind.TOWN, ("街道", "镇", "乡")),
     (Kind.COUNTY, ("县", "区")),
@@ -45,7 +47,6 @@ _HIGHWAY = re.compile(
     r"|(?P<after>[0-9]{3})(?P<a>国道|省道|县道|乡道)|(?P<b>国道|省道|县道|乡道)(?P<before>[0-9]{3})"
 )
 _HIGHWAY_LETTER = {"国道": "g", "省道": "s", "县道": "x", "乡道": "y"}
-_POLE = re.compile(r"(?:路灯杆|路灯|灯杆|电线杆|电杆)(?:编号|号)?:?[a-z0-9-]{3,20}")
 _BREAKS = "省市县区镇与和,()在"
 """Characters that no unknown name is thought to span."""
 
@@ -53,11 +54,17 @@ _BEFORE_DIVISION = "省市县区国,( "
 """What precedes the name of a city or county when the text does not begin with it."""
 
 _NOTES = (
-    "中国", "附近", "旁边", "对面", "隔壁", "门口", "门前", "路口", "靠近", "楼下", "斜对面",
-    "左侧", "右侧", "交叉口", "交汇处", "交叉路口", "以东", "以西", "以南", "以北", "往东", "往西",
-    "往南", "往北", "群众反映", "地址", "位于", "旁", "内", "里", "的", "在", "与", "和", "处",
-    "有人", "请处理", "围龙屋", "十字路口", "交界处", "周边", "一带", "正对面",
-    "委会", "村委会", "居委会", "村民委员会", "居民委员会", "民委员会",
+    "中国", "附近", "旁边", "对面", "隔壁", "门口", "门前", "靠近", "楼下", "楼上", "斜对面",
+    "左侧", "右侧", "左边", "右边", "边上", "后面", "背后", "前面", "侧面", "侧边", "对过", "对出",
+    "后门", "后座", "路边", "路段", "不远", "往前", "前行", "周围", "以东", "以西", "以南", "以北",
+    "往东", "往西", "往南", "往北", "群众反映", "地址", "位于", "旁", "内", "里", "的", "在",
+    "与", "和",
+    "处", "近", "同", "跟", "及", "有人", "请处理", "围龙屋", "周边", "一带", "正对面", "门牌",
+    "门牌号",
+    "无门牌", "无门牌号", "无号", "没有门牌", "门牌不详", "商铺", "店铺", "店面", "门店", "铺",
+    "店", "门",
+    "地下停车场", "停车场", "委会", "村委会", "居委会", "村民委员会", "居民委员会", "民委员会",
+    *CROSSINGS,
 )  # fmt: skip
 
 
@@ -69,9 +76,9 @@ def parse(index: GazetteerIndex, text: str) -> Parse:
     """
     normalised = normalise(text)
     key = normalised.key
-    if " " in key and not any(is_han(character) for character in key):
-        # pinyin typed with blanks between syllables
-        normalised = _without(normalised, " ")
+    if key.isascii() and any(character.isalpha() for character in key):
+        # pinyin typed with blanks between syllables, English class words
+        normalised = romanised(normalised)
         key = normalised.key
     plain = key.isascii() or _DIGIT.isdisjoint(key)
     if plain or _HIGHWAY.search(key) or index.has_numbered_name(key):
@@ -113,17 +120,6 @@ def _readings(index: GazetteerIndex, key: str) -> tuple[tuple[Reading, ...], boo
     return readings, bool(similar)
 
 
-def _without(normalised: Normalised, character: str) -> Normalised:
-    kept = [i for i, c in enumerate(normalised.key) if c != character]
-    return Normalised(
-        source=normalised.source,
-        text="".join(normalised.text[i] for i in kept),
-        key="".join(normalised.key[i] for i in kept),
-        starts=tuple(normalised.starts[i] for i in kept),
-        ends=tuple(normalised.ends[i] for i in kept),
-    )
-
-
 def _dictionary_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
     for start, end, entry in index.occurrences(key):
         form = entry.form
@@ -141,9 +137,19 @@ def _dictionary_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
 
 def _rule_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
     last = 0
+    ends = {end for _, end, _ in index.occurrences(key)}
     for part in parts(key):
+        if part.start and key[part.start - 1] in NUMBER_PREFIXES and part.start not in ends:
+            continue  # 旧12号 without its 旧, which no name ends with
         yield Edge(part.start, part.end, part.kind, part.value, 0.05, number=part.number)
         last = max(last, part.end)
+    for part in _by_strokes(index, key):
+        yield Edge(part.start, part.end, part.kind, part.value, 0.02)
+        last = max(last, part.end)
+    first = leading_number(key) if key.isascii() else None
+    if first is not None:
+        span = (first.start, first.end)
+        yield Edge(*span, Kind.NUMBER, first.value, 0.3, form=Form.PINYIN, number=first.number)
     digits = len(key) - len(key.rstrip("0123456789-"))
     if 0 < digits < len(key) and last < len(key):
         bare = trailing_number(key, len(key) - digits)
@@ -156,8 +162,6 @@ def _rule_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
             position = key.find(note, position + 1)
     for start, end in displacing_ranges(key):
         yield Edge(start, end, Kind.NOTE, key[start:end], 0.1 + 0.05 * (end - start))
-    for lamp in _POLE.finditer(key):
-        yield Edge(lamp.start(), lamp.end(), Kind.NOTE, lamp[0], 0.3)
     opened = key.find("(")
     while opened >= 0:
         closed = key.find(")", opened)
@@ -168,6 +172,14 @@ def _rule_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
     yield from _numbered_roads(index, key)
     yield from _former_plates(key)
     yield from _unknown_names(index, key)
+
+
+def _by_strokes(index: GazetteerIndex, key: str) -> Iterator[Part]:
+    """Building, unit and room in strokes or with a # behind an estate, or behind a plate."""
+    ends = {end for _, end, entry in index.occurrences(key) if entry.kind is Kind.ESTATE}
+    ends |= {plate.end() for plate in _PLATE_END.finditer(key)}
+    for end in ends:
+        yield from strokes(key, end)
 
 
 def _numbered_roads(index: GazetteerIndex, key: str) -> Iterator[Edge]:

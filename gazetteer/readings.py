@@ -80,6 +80,11 @@ class Reading:
                 return edge
         return None
 
+    def named(self, kind: Kind) -> Edge | None:
+        """The last edge of a kind that records explain, else the last that has its shape."""
+        known = (e for e in reversed(self.edges) if e.kind is kind and e.places)
+        return next(known, None) or self.edge(kind)
+
     def unread(self, key: str) -> tuple[tuple[int, int], ...]:
         """Ranges that no edge reads, punctuation left out."""
         ranges, position = [], 0

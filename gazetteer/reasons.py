@@ -136,6 +136,14 @@ def _unread_reasons(normalised: Normalised, reading: Reading) -> Iterable[Reason
     total = max(1, sum(is_han(c) or c.isalnum() for c in key) - apart)
     missed = sum(is_han(c) or c.isalnum() for low, high in missed_ranges for c in key[low:high])
     words = "、".join(normalised.original(low, high) for low, high in missed_ranges)[:60]
+    plates = [
+        key[low:high]
+        for low, high in missed_ranges
+        if key[low:high].isdigit()
+        and any(e.kind is Kind.ROAD and e.end == low for e in reading.edges)
+    ]
+    if plates:  # a bare number behind a road is its plate: the road alone says less
+        yield Reason("number-unread", f"未用到门牌 {plates[0]}", f"no plate {plates[0]}", -0.2)
     yield Reason(
         "unread",
         f"未用到：{words}",

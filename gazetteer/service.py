@@ -194,6 +194,7 @@ class GazetteerService:
                 city_code=self._profile.division_code,
                 city_name=self._profile.title.zh,
                 address_accuracy_m=accuracy,
+                locator=self._frame.codes,
             )
 
     async def _read(

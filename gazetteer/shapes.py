@@ -1,7 +1,7 @@
 """Shapes of addresses: the text with its digits put to 0, and readings carried back from it.
 
 ``…路12号3栋502`` and ``…路98号1栋603`` have one shape. Runs of digits before 号 or 栋 become one;
-others two, if they have as many, or above five digits (no number of a house has so many) six.
+others up to three, or above five digits (no number of a house has so many) six.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def shape_of(key: str) -> tuple[str, tuple[int, ...]]:
         pieces.append(key[position:start])
         borders.extend(range(position, start))
         length = end - start
-        kept = 1 if run[1] else min(length, 2) if length <= _LONGEST else 6
+        kept = 1 if run[1] else min(length, 3) if length <= _LONGEST else 6
         pieces.append("0" * kept)
         # a border inside a run has no counterpart; none is ever used
         borders.extend([start] * kept)

@@ -41,6 +41,7 @@ SEED = 20261122
 SCALE = 0.3
 GAPS = 40
 """One house number of so many is taken out of the base."""
+VAGUE = ("附近", "一带", "周边", "周围", "不远")
 VAGUE_M = 350.0
 """What 附近 may mean: a stated error of so much is still of use."""
 _DIVISIONS = ("division_county", "division_town", "division_village")
@@ -228,7 +229,7 @@ class Base:
         parts = value.split("|")
         try:
             truth = self._truth(kind, parts, random.Random(text))
-            vague = kind == "near" and "附近" in text
+            vague = kind in ("near", "cross") and any(word in text for word in VAGUE)
             return replace(truth, useful_m=VAGUE_M) if vague else truth
         except KeyError as missing:
             raise BadLabelError(f"{label}: no {missing} in the sample city") from missing

@@ -1,0 +1,58 @@
+"""Addresses in Latin letters: pinyin with tones or blanks, English class words, official order.
+
+``41 Jiaying Middle Road, Meijiang District`` is read as ``41jiayingzhonglu,meijiangqu``: class
+words become the syllables of the Chinese class, so that names are found by their pinyin.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gazetteer.normalise import Normalised
+
+_CLASSES = {
+    "road": "lu", "rd": "lu", "street": "jie", "st": "jie", "avenue": "dadao", "ave": "dadao",
+    "boulevard": "dadao", "blvd": "dadao", "lane": "xiang", "alley": "xiang", "highway": "gonglu",
+    "district": "qu", "county": "xian", "city": "shi", "province": "sheng", "town": "zhen",
+    "township": "xiang", "subdistrict": "jiedao", "village": "cun", "community": "shequ",
+    "building": "dong", "east": "dong", "west": "xi", "south": "nan", "north": "bei",
+    "middle": "zhong", "central": "zhong", "number": "no", "china": "", "prc": "",
+}  # fmt: skip
+_WORD = re.compile("[a-z]+")
+_SIDES = frozenset({"east", "west", "south", "north", "middle", "central"})
+_ROADS = frozenset({"road", "rd", "street", "st", "avenue", "ave", "boulevard", "blvd"})
+
+
+def romanised(normalised: Normalised) -> Normalised:
+    """The same text with English class words as pinyin, and without blanks and apostrophes.
+
+    Positions lead back to the words they were made from.
+    """
+    key = normalised.key
+    pieces: list[tuple[str, int, int]] = []
+    position = 0
+    words = list(_WORD.finditer(key))
+    for number, word in enumerate(words):
+        pieces += [(c, i, i) for i, c in enumerate(key[position : word.start()], position)]
+        position = word.end()
+        said = word[0]
+        following = words[number + 1][0] if number + 1 < len(words) else ""
+        meant = _CLASSES.get(said)
+        if meant is None or (said in _SIDES and following not in _ROADS) or (number == 0 and meant):
+            meant = said  # a side is one only before a road; no name begins with its class
+        if meant == said:
+            pieces += [(c, i, i) for i, c in enumerate(said, word.start())]
+        else:
+            pieces += [(c, word.start(), word.end() - 1) for c in meant]
+    pieces += [(c, i, i) for i, c in enumerate(key[position:], position)]
+    kept = [piece for piece in pieces if piece[0] not in " '`’"]
+    text = "".join(
+        normalised.text[low] if low == high else character for character, low, high in kept
+    )
+    return Normalised(
+        source=normalised.source,
+        text=text,
+        key="".join(character for character, _, _ in kept),
+        starts=tuple(normalised.starts[low] for _, low, _ in kept),
+        ends=tuple(normalised.ends[high] for _, _, high in kept),
+    )
