@@ -38,14 +38,28 @@ FROM ranked WHERE nth > 1 ORDER BY place
 """
 
 _ABSENT = """
+WITH undone AS (
+    -- rollbacks, and runs that are rolled back: rows are of the bureau that they had before
+    SELECT id FROM catalog.run WHERE reverts IS NOT NULL
+    UNION
+    SELECT back.reverts FROM catalog.run AS back
+    WHERE back.status = 'succeeded' AND back.reverts IS NOT NULL AND NOT EXISTS (
+        SELECT FROM catalog.run AS redo WHERE redo.reverts = back.id AND redo.status = 'succeeded'
+    )
+)
 INSERT INTO {staging} (operation, id)
 SELECT 'delete', live.id
 FROM {live} AS live
-JOIN catalog.run AS origin ON origin.id = coalesce(live.run, (
+JOIN catalog.run AS origin ON origin.id = CASE
     -- an edit is no run: the row still is of the bureau that delivered it last
-    SELECT past.run FROM {history} AS past
-    WHERE past.fid = live.fid AND past.run IS NOT NULL ORDER BY past.revision DESC LIMIT 1
-))
+    WHEN live.run IS NULL OR live.run IN (SELECT id FROM undone) THEN coalesce((
+        SELECT past.run FROM {history} AS past
+        WHERE past.id = live.id AND past.run IS NOT NULL
+            AND past.run NOT IN (SELECT id FROM undone)
+        ORDER BY past.revision DESC LIMIT 1
+    ), live.run)
+    ELSE live.run
+END
 WHERE origin.bureau = %(bureau)s
     AND NOT EXISTS (SELECT FROM {staging} AS staged WHERE staged.id = live.id)
     AND NOT EXISTS (

@@ -15,7 +15,7 @@ from etl.detection import References
 from etl.inspect import Inspection, LayerInspection, inspect_file, load_reference
 from etl.inspect import reference_layer as stored_reference
 from etl.readers import ReadError, ReadOptions
-from geoserver_py.cli import etl_run
+from geoserver_py.cli import etl_rollback, etl_run
 from geoserver_py.cli.datum import (
     CityOption,
     ParametersOption,
@@ -37,7 +37,7 @@ def _group() -> None:
 
 @app.command()
 def inspect(
-    file: Annotated[Path, typer.Argument(help="文件 / file", exists=True)],
+    file: Annotated[str, typer.Argument(help="文件或服务地址 / file, or URL of a service")],
     city: CityOption = "meizhou",
     reference: ReferenceOption = None,
     reference_layer: Annotated[
@@ -113,3 +113,4 @@ def _print_layer(console: Console, found: LayerInspection) -> None:
 
 app.command("run")(etl_run.run)
 app.command("report")(etl_run.report)
+app.command("rollback")(etl_rollback.rollback)
