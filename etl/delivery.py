@@ -2,7 +2,7 @@
 
 A delivery names its files, the coordinate system each was made in, how columns become fields,
 and its answers to objections of earlier runs. Nothing is guessed that changes a position.
-Paths are relative to the delivery file.
+Paths are relative to the delivery file; `url` names a running service instead.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from etl.pull import PullError, parse_pull
+from etl.readers.service import Pull
 
 
 class DeliveryError(ValueError):
@@ -39,6 +42,8 @@ class FileSource:
     """Sheet or layer of the same file that holds the points of a `from_points` geometry."""
     written: str | None = None
     """The path as the delivery writes it."""
+    pull: Pull | None = None
+    """Set: rows come from this service, and `path` only names it."""
 
     @property
     def label(self) -> str:
@@ -108,12 +113,12 @@ class Expression:
     template: str | None = None
     map: Mapping[str, Any] | None = None
     unit: float | str | None = None
+    blank: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
     """A bureau's explicit acceptance of positions less accurate than the layer requires."""
-    blank: tuple[str, ...] = ()
 
     metres: float
     reason: str
@@ -268,6 +273,14 @@ def _load(entry: Any, at: _At, path: Path) -> Load:
     join = _from_points(load.get("geometry"), at)
     sources = tuple(_file(f, at.inside(f"files[{n}]"), path) for n, f in enumerate(files))
     for n, source in enumerate(sources):
+        if source.pull is not None and source.pull.partial and mode is Mode.FULL:
+            raise at.error(
+                f"files[{n}].since",
+                "mode: full 会删除未变化的要素，只取变化须用 append (full would delete what did "
+                "not change: changes need mode: append)",
+            )
+        if source.pull is not None and join is not None:
+            raise at.error(f"files[{n}].url", "不能用于 (not with) geometry: {from_points: …}")
         if source.points is not None and join is None:
             raise at.error(f"files[{n}].points", "只用于 (only with) geometry: {from_points: …}")
         if join is not None and source.points is None and join.sheet is None:
@@ -293,6 +306,8 @@ def _load(entry: Any, at: _At, path: Path) -> Load:
 def _file(entry: Any, at: _At, path: Path) -> FileSource:
     if isinstance(entry, str):
         return FileSource(path.parent / entry, written=entry)
+    if isinstance(entry, Mapping) and "url" in entry:
+        return _service(entry, at)
     file = at.mapping(entry, _FILE_KEYS, required=("path",))
     return FileSource(
         path=path.parent / at.text(file["path"], "path"),
@@ -302,6 +317,15 @@ def _file(entry: Any, at: _At, path: Path) -> FileSource:
         points=at.optional(file.get("points"), "points"),
         written=at.text(file["path"], "path"),
     )
+
+
+def _service(entry: Mapping[str, Any], at: _At) -> FileSource:
+    try:
+        pull = parse_pull(entry)
+    except PullError as bad:
+        raise at.error(bad.key, bad.sentence) from bad
+    layer = at.optional(entry.get("layer"), "layer")
+    return FileSource(Path(pull.host), layer=layer, written=pull.url, pull=pull)
 
 
 def _columns(value: Any, at: _At) -> PositionColumns | None:
@@ -357,12 +381,14 @@ def _expression(value: Any, at: _At) -> Expression:
     unit = expression.get("unit")
     if isinstance(unit, bool) or not isinstance(unit, int | float | str | None):
         raise at.error("unit", "须为系数或单位名 (must be a factor or a unit name)")
+    blank = at.sequence(expression.get("blank", []), "blank")
     return Expression(
         column=at.optional(expression.get("column"), "column"),
         value=expression.get("value"),
         template=at.optional(expression.get("template"), "template"),
         map=None if codes is None else {str(k): v for k, v in codes.items()},
         unit=float(unit) if isinstance(unit, int | float) else unit,
+        blank=tuple(at.text(word, "blank") for word in blank),
     )
 
 
@@ -381,13 +407,11 @@ def _where(value: Any, at: _At) -> Mapping[str, tuple[str | None, ...]]:
 
 
 def _waiver(value: Any, at: _At) -> Waiver | None:
-    blank = at.sequence(expression.get("blank", []), "blank")
     if value is None:
         return None
     inner = at.inside("accept_accuracy")
     waiver = inner.mapping(value, ("metres", "reason"), required=("metres", "reason"))
     metres = waiver["metres"]
     if isinstance(metres, bool) or not isinstance(metres, int | float) or not metres > 0:
-        blank=tuple(at.text(word, "blank") for word in blank),
         raise inner.error("metres", "须为大于 0 的米数 (must be metres above 0)")
     return Waiver(float(metres), inner.text(waiver["reason"], "reason"))

@@ -130,14 +130,17 @@ def declared_name(crs: str | None, registry: DatumRegistry) -> str | None:
 
 
 def inspect_file(
-    path: Path,
+    path: Path | str,
     profile: CityProfile,
     *,
     registry: DatumRegistry | None = None,
     reference: References | None = None,
     options: ReadOptions | None = None,
 ) -> Inspection:
-    """Inspect all layers (or the one named in `options`); ReadError when it cannot be read."""
+    """Inspect all layers (or the one named in `options`) of a file, or of a service by its URL.
+
+    ReadError when it cannot be read.
+    """
     steps = registry or DatumRegistry()
     stated = replace(options or ReadOptions(), workbooks={})
     source = open_source(path, stated)

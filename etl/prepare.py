@@ -18,8 +18,7 @@ from etl import batch as line_of_checks
 from etl import ledger, mapping, staged
 from etl.arrays import StagedLayer
 from etl.batch import CheckedBatch, Line
-from etl.checks.finding import RuleBook, Severity
-from etl.checks.rules import RULE_TITLES
+from etl.checks.finding import RULE_TITLES, RuleBook, Severity
 from etl.datum import DatumChain, DatumRegistry
 from etl.datum.coordsys import FloatArray
 from etl.delivery import Delivery, FileSource, Load, Mode
@@ -27,7 +26,9 @@ from etl.detection import Detection, References, detect
 from etl.inspect import declared_name
 from etl.judge import judge_layer, judge_together
 from etl.ledger import Rejection
+from etl.pull import last_success
 from etl.readers import Batch, ReadOptions, Source, open_source
+from etl.readers.service import open_pull
 from etl.report import FileReport, RowReport, Tally
 from etl.report.model import SAMPLE_PLACES, SAMPLE_ROWS
 from etl.segments import SegmentSource
@@ -116,6 +117,9 @@ def prepare(context: Context, work: LayerWork, staging: Staging) -> None:
         for file in load.files:
             _file(context, work, load, file, staging)
     if work.tally.counts["read"] == 0:
+        if all(file.pull and file.pull.partial for load in work.loads for file in load.files):
+            work.tally.counts["read"] = 0  # nothing has changed since
+            return
         raise LoadFailed("文件里没有记录 (the files hold no rows)")
     if work.may_repeat_ids():
         _keep(context, work, staged.remove_repeated(context.work, staging))
@@ -157,7 +161,7 @@ def _file(
 ) -> None:
     at = len(work.files)
     work.files.append(FileReport(file=file.label, coordsys=load.coordsys))
-    source = _open(context, load, file)
+    source = _open(context, work, load, file)
     info, layer = source.info, source.layer
     work.files[at] = replace(
         work.files[at],
@@ -198,7 +202,7 @@ def _file(
             sent.result()
 
 
-def _open(context: Context, load: Load, file: FileSource) -> Source:
+def _open(context: Context, work: LayerWork, load: Load, file: FileSource) -> Source:
     """The rows of a file with their geometry; positions may stand in a point table beside them."""
     named, join = load.columns, load.from_points
     plain = ReadOptions(
@@ -213,6 +217,12 @@ def _open(context: Context, load: Load, file: FileSource) -> Source:
         y=None if named is None else named.y,
         z=None if named is None else named.z,
     )
+    if file.pull is not None:
+        pull = file.pull
+        if pull.since_last_run:
+            since = last_success(context.log, context.delivery.name, work.definition.name)
+            pull = replace(pull, since=since)
+        return open_pull(pull, placed)
     if join is None:
         return open_source(file.path, placed)
     return SegmentSource(

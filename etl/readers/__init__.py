@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from etl.readers import cass, landtxt, postgres, refused, survey
+from etl.readers import cass, landtxt, refused, survey
 from etl.readers.access import open_access
 from etl.readers.archive import open_archive
 from etl.readers.citygml import open_citygml
@@ -114,8 +114,6 @@ def open_source(path: Path | str, options: ReadOptions | None = None) -> Source:
     """Open a file by what it is, or the service that a text names; ReadError (zh first)."""
     if isinstance(path, str) and is_service(path):
         return open_service(path, options or ReadOptions())
-    if isinstance(path, str) and path.startswith(postgres.SCHEMES):
-        return postgres.open_table_url(path, options or ReadOptions())
     where = Path(path)
     if not where.exists():
         raise ReadError(where, "文件不存在。", "the file does not exist.")

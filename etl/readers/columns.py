@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from etl.datum.coordsys import FloatArray
+from etl.datum.dms import dms_degrees
 from etl.readers.model import Positions, RowProblem
 
 # (x, y) titles, x = lon/east. In a Chinese survey table X is north and Y is east.
@@ -62,9 +63,16 @@ def guess_columns(titles: Sequence[str]) -> CoordinateColumns | None:
 
 
 def numbers(
-    values: pa.Array | pa.ChunkedArray, rows: NDArray[np.int64], column: str
+    values: pa.Array | pa.ChunkedArray,
+    rows: NDArray[np.int64],
+    column: str,
+    *,
+    angles: bool = False,
 ) -> tuple[FloatArray, list[RowProblem]]:
-    """Text column as (n,) floats, NaN where it is no finite number, with a reason for each."""
+    """Text column as (n,) floats, NaN where it is no finite number, with a reason for each.
+
+    `angles`: 116°07′03.36″E and the like are numbers too, in decimal degrees.
+    """
     try:
         cast = pc.cast(pc.utf8_trim_whitespace(values), pa.float64())
     except pa.ArrowInvalid:
@@ -79,6 +87,10 @@ def numbers(
         text = (texts[i] or "").strip().translate(_FULL_WIDTH)
         if _PLAIN_NUMBER.fullmatch(text):
             out[i] = float(text)
+            continue
+        angle = dms_degrees(text) if angles else None
+        if angle is not None:
+            out[i] = angle
             continue
         out[i] = np.nan
         shown = text if len(text) <= 40 else text[:40] + "…"
@@ -108,8 +120,8 @@ def positions(
     columns: CoordinateColumns, table: pa.Table, rows: NDArray[np.int64]
 ) -> tuple[Positions, tuple[RowProblem, ...]]:
     """Coordinates (n,) from text columns, NaN where x or y is no number; the rows at fault."""
-    x, bad_x = numbers(table.column(columns.x), rows, columns.x)
-    y, bad_y = numbers(table.column(columns.y), rows, columns.y)
+    x, bad_x = numbers(table.column(columns.x), rows, columns.x, angles=True)
+    y, bad_y = numbers(table.column(columns.y), rows, columns.y, angles=True)
     lost = ~(np.isfinite(x) & np.isfinite(y))
     x[lost] = y[lost] = np.nan
     z = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -79,6 +79,8 @@ class OgrSource:
     text: str | None = None
     """Encoding of a text DXF; $DWGCODEPAGE says CP936 or CP1252 over GB18030 and UTF-8 alike."""
     metas: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
+    open_options: Mapping[str, str] = field(default_factory=dict)
+    """Open options of the GDAL driver, beside those that the format always gets."""
 
     @property
     def _encoding(self) -> str | None:
@@ -126,7 +128,7 @@ class OgrSource:
         try:
             with _without_measure_warnings():
                 found: dict[str, Any] = pyogrio.read_info(
-                    _target(self.path), layer=name, encoding=self._encoding
+                    _target(self.path), layer=name, encoding=self._encoding, **self.open_options
                 )
         except (DataSourceError, DataLayerError, UnicodeDecodeError) as error:
             raise self._unreadable(error) from error
@@ -173,6 +175,7 @@ class OgrSource:
                         batch_size=self.options.batch_rows,
                         use_pyarrow=True,
                         **_open_options(self.path, self.text),
+                        **self.open_options,
                     )
                     meta, reader = stack.enter_context(opened)
                 geometry_name = meta["geometry_name"] or "wkb_geometry"

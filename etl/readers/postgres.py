@@ -1,8 +1,9 @@
 """A table of another PostgreSQL/PostGIS that a delivery names by its URL.
 
 `postgresql://host/database?table=schema.table`; the password stands in the pgpass file of the
-service, never in the delivery. The table is read in one read-only transaction through a cursor.
-`since` with `since_column` asks for rows whose column is at or after that time.
+service or in an environment variable that the delivery names, never in the delivery. The table is
+read in one read-only transaction through a cursor. `since` with `since_column` asks for rows whose
+column is at or after that time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import psycopg
 import pyarrow as pa
 import shapely
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
+from etl.readers.http import Credentials
 from etl.readers.model import (
     Batch,
     FieldInfo,
@@ -56,8 +59,9 @@ def parse(url: str) -> TableUrl:
     if parts.password is not None or "password" in query:
         raise ReadError(
             place,
-            "地址里不能写密码，请写入服务的 pgpass 文件。",
-            "a URL in a delivery must not hold a password: put it into the service's pgpass file.",
+            "地址里不能写密码，请写入服务的 pgpass 文件，或用 credentials 写环境变量名。",
+            "a URL in a delivery must not hold a password: put it into the service's pgpass file, "
+            "or name an environment variable in `credentials`.",
         )
     if not named:
         raise ReadError(
@@ -87,10 +91,16 @@ class PostgresSource:
     options: ReadOptions
     since: dt.datetime | None = None
     since_column: str | None = None
+    credentials: Credentials | None = None
 
     def _connect(self) -> psycopg.Connection[Any]:
+        secret: dict[str, str] = {}
+        if self.credentials is not None:
+            secret["password"] = self.credentials.value(self.credentials.password, self.url.host)
+            if self.credentials.user is not None:
+                secret["user"] = self.credentials.value(self.credentials.user, self.url.host)
         connection: psycopg.Connection[Any] = psycopg.connect(
-            self.url.conninfo, connect_timeout=CONNECT_SECONDS
+            make_conninfo(self.url.conninfo, **secret), connect_timeout=CONNECT_SECONDS
         )
         connection.read_only = True
         connection.execute("SELECT set_config('statement_timeout', %s, false)",
@@ -206,6 +216,7 @@ def open_table_url(
     options: ReadOptions,
     since: dt.datetime | None = None,
     since_column: str | None = None,
+    credentials: Credentials | None = None,
 ) -> PostgresSource:
     """Open a table of another database; ReadError when it cannot be reached or does not exist."""
     named = parse(url)
@@ -215,6 +226,6 @@ def open_table_url(
             "since 和 since_column 须同时写明。",
             "`since` needs `since_column`, and the other way round.",
         )
-    source = PostgresSource(named, options, since, since_column)
+    source = PostgresSource(named, options, since, since_column, credentials)
     _ = source.info
     return source

@@ -16,7 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from etl.readers import ReadError, ReadOptions, open_source
-from etl.readers.service import esri, open_service
+from etl.readers.arcgis import esri
+from etl.readers.service import open_service
 
 EDITED = [1_790_000_000_000 + 86_400_000 * i for i in range(25)]
 SQUARE = [[0, 0], [0, 10], [10, 10], [10, 0], [0, 0]]  # clockwise: a shell

@@ -1,0 +1,205 @@
+"""A collection of an OGC API Features service, by its `next` links.
+
+GeoJSON in CRS84, or in the `crs` of Part 2 that the delivery names (the one the data is kept in
+saves a transformation by somebody else's PROJ): its axis order is the authority's and is turned to
+x = east or longitude here. What changed is asked by Part 3 (CQL2) where the service has it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import shapely
+from pyproj.exceptions import CRSError
+
+from etl.readers.http import ServiceError, Web, checked, complete, with_query
+from etl.readers.model import Batch, FieldInfo, LayerInfo, ReadOptions, SourceInfo, choose_layer
+from etl.readers.records import batch_of
+
+PAGE = 1000
+_FILTER = ("conf/features-filter", "conf/cql2-text")
+
+
+@dataclass(frozen=True)
+class FeaturesSource:
+    """One collection; `since` with `since_column` asks for rows at or after that time."""
+
+    url: str
+    options: ReadOptions
+    web: Web
+    since: dt.datetime | None = None
+    since_column: str | None = None
+    crs: str | None = None
+
+    def _at(self, path: str) -> str:
+        parts = urllib.parse.urlsplit(self.url)
+        return urllib.parse.urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{path}"))
+
+    @cached_property
+    def info(self) -> SourceInfo:
+        """The collections; fields are those of the first page."""
+        layers = tuple(
+            LayerInfo(str(c["id"]), None, (), self._declared, None, None) for c in self._collections
+        )
+        return SourceInfo(Path(self.url), "OAPIF", layers)
+
+    @cached_property
+    def _collections(self) -> list[dict[str, Any]]:
+        document = self.web.json(with_query(self._at("collections"), f="json"))
+        found = document.get("collections") if isinstance(document, dict) else None
+        if not isinstance(found, list) or not all(isinstance(c, dict) and "id" in c for c in found):
+            raise ServiceError(self.url, "没有 collections。", "no collections in the answer.")
+        return found
+
+    @property
+    def _declared(self) -> str:
+        return "OGC:CRS84" if self.crs is None else self._asked.to_string()
+
+    @cached_property
+    def _asked(self) -> pyproj.CRS:
+        try:
+            return pyproj.CRS.from_user_input(self.crs)
+        except CRSError as error:
+            raise ServiceError(
+                self.url, f"crs 不是坐标系：{self.crs}。", f"crs is no CRS: {self.crs}."
+            ) from error
+
+    @cached_property
+    def _uri(self) -> str | None:
+        """The URI of the wanted CRS as the collection lists it; None for CRS84."""
+        if self.crs is None:
+            return None
+        name = choose_layer(self.info, self.options.layer).name
+        chosen = next(c for c in self._collections if str(c["id"]) == name)
+        listed = [str(uri) for uri in chosen.get("crs") or () if not str(uri).startswith("#")]
+        code = self._asked.to_authority()
+        ends = () if code is None else (f"/{code[0]}/0/{code[1]}",)
+        for uri in listed:
+            if uri == self.crs or uri.endswith(ends):
+                return uri
+        raise ServiceError(
+            self.url,
+            f"图层 {name} 不提供 {self.crs}，有：{'、'.join(listed) or 'CRS84'}。",
+            f"collection {name!r} does not offer {self.crs}.",
+        )
+
+    @cached_property
+    def changed(self) -> str | None:
+        """The CQL2 text that asks for what changed; ServiceError where the service has none."""
+        if self.since is None:
+            return None
+        classes = self.web.json(with_query(self._at("conformance"), f="json"))
+        listed = classes.get("conformsTo") if isinstance(classes, dict) else None
+        known = [str(uri) for uri in listed] if isinstance(listed, list) else []
+        able = all(any(uri.endswith(end) for uri in known) for end in _FILTER)
+        if self.since_column is None or not able:
+            raise ServiceError(
+                self.url,
+                "不能只取变化：须写明 since_column，且服务支持 CQL2 过滤"
+                "（datetime 是要素的时间，不是修改时间）。请整层取。",
+                "the service cannot tell what changed: that needs since_column and CQL2 filters "
+                "(datetime is the features' own time); pull the whole collection.",
+            )
+        quoted = self.since_column.replace('"', '""')
+        at = self.since.astimezone(dt.UTC)
+        return f"\"{quoted}\" >= TIMESTAMP('{at:%Y-%m-%dT%H:%M:%SZ}')"
+
+    @cached_property
+    def _first(self) -> dict[str, Any]:
+        name = urllib.parse.quote(choose_layer(self.info, self.options.layer).name, safe="")
+        asked: dict[str, str | int] = {"f": "json", "limit": PAGE}
+        if self._uri is not None:
+            asked["crs"] = self._uri
+        if self.changed is not None:
+            asked |= {"filter": self.changed, "filter-lang": "cql2-text"}
+        return self._page(with_query(self._at(f"collections/{name}/items"), **asked))
+
+    def _page(self, url: str) -> dict[str, Any]:
+        page, headers = self.web.answer(url)
+        if not isinstance(page, dict) or not isinstance(page.get("features"), list):
+            raise ServiceError(url, "不是 GeoJSON 要素。", "no GeoJSON features in the answer.")
+        answered = headers.get("content-crs", "").strip("<>")
+        if self._uri is not None and answered != self._uri:
+            raise ServiceError(
+                url,
+                f"要了 {self._uri}，回答的 Content-Crs 是 {answered or '空'}。",
+                f"asked for {self._uri}, the answer's Content-Crs is {answered or 'missing'}.",
+            )
+        return page
+
+    @cached_property
+    def layer(self) -> LayerInfo:
+        """The chosen collection with the fields of its first page."""
+        chosen = choose_layer(self.info, self.options.layer)
+        names = {"id": None} | {
+            name: None for f in self._first["features"] for name in f.get("properties") or {}
+        }
+        kinds = {g["type"] for f in self._first["features"] if (g := f.get("geometry"))}
+        kind = kinds.pop() if len(kinds) == 1 else None
+        count = self._first.get("numberMatched")
+        return LayerInfo(
+            chosen.name,
+            kind,
+            tuple(FieldInfo(name, "String") for name in names),
+            chosen.declared_crs,
+            count if isinstance(count, int) else None,
+            None,
+        )
+
+    def batches(self) -> Iterator[Batch]:
+        """Stream the pages; ServiceError when fewer come than the service counted."""
+        names = [field.name for field in self.layer.fields]
+        turned = self._uri is not None and north_first(self._asked)
+        page, done, seen = self._first, 0, set[str]()
+        while True:
+            features = page["features"]
+            if features:
+                yield batch_of(
+                    done,
+                    [_geojson(f.get("geometry"), turned) for f in features],
+                    [{"id": f.get("id"), **(f.get("properties") or {})} for f in features],
+                    names,
+                )
+            done += len(features)
+            links = page.get("links", ())
+            following = next((link["href"] for link in links if link.get("rel") == "next"), None)
+            if following is None:
+                break
+            following = checked(urllib.parse.urljoin(self.url, following))
+            same = urllib.parse.urlsplit(following).netloc == urllib.parse.urlsplit(self.url).netloc
+            if following in seen or not same:
+                raise ServiceError(
+                    self.url, "分页链接重复或指向别处。", "a next link repeats or leads elsewhere."
+                )
+            seen.add(following)
+            page = self._page(following)
+        complete(self.url, self.layer.feature_count, done)
+
+
+def north_first(crs: pyproj.CRS) -> bool:
+    """Whether the authority of a CRS writes latitude or northing before the other."""
+    return bool(crs.axis_info) and crs.axis_info[0].direction.lower() == "north"
+
+
+def _geojson(geometry: Any, turned: bool) -> Any:
+    """Shape, None for no geometry, or the reason why it is none."""
+    if geometry is None:
+        return None
+    try:
+        shape = shapely.from_geojson(json.dumps(geometry))
+    except (shapely.errors.ShapelyError, TypeError, ValueError) as error:
+        return f"图形无法解析 the geometry cannot be read ({error})"
+    if not turned:
+        return shape
+    solid = bool(shapely.has_z(shape))
+    order = [1, 0, 2] if solid else [1, 0]
+    return shapely.transform(shape, lambda xyz: np.asarray(xyz)[:, order], include_z=solid)
