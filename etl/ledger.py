@@ -156,12 +156,14 @@ def begin(
     """
     name = delivery.delivery if isinstance(delivery, PastRun) else delivery.name
     reverts = delivery.run if isinstance(delivery, PastRun) else None
+    path = None if isinstance(delivery, PastRun) else str(delivery.path.absolute())
     row = connection.execute(
         """
-        INSERT INTO catalog.run (delivery, layer, bureau, principal, synthetic, attempt, reverts)
-        VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id
+        INSERT INTO catalog.run
+            (delivery, layer, bureau, principal, synthetic, attempt, reverts, path)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
         """,
-        [name, layer, delivery.bureau, principal.name, delivery.synthetic, attempt, reverts],
+        [name, layer, delivery.bureau, principal.name, delivery.synthetic, attempt, reverts, path],
     ).fetchone()
     if row is None:
         raise RuntimeError("INSERT ... RETURNING gave no row")

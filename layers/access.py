@@ -24,6 +24,13 @@ class AccessClass(StrEnum):
         return {"public": "公开", "government": "政务", "restricted": "内部"}[self.value]
 
 
+class Right(StrEnum):
+    """What a key may do beyond reading. deliver: for its bureau; admin: for every bureau."""
+
+    DELIVER = "deliver"
+    ADMIN = "admin"
+
+
 @dataclass(frozen=True)
 class Principal:
     """The identity behind a read or a write; every function that touches data takes one."""
@@ -31,6 +38,27 @@ class Principal:
     name: str
     bureau: str | None = None
     classes: frozenset[AccessClass] = frozenset({AccessClass.PUBLIC})
+    rights: frozenset[Right] = frozenset()
+    layers: frozenset[str] | None = None
+    """Layers it may deliver to; None: those whose definition names its bureau."""
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether it acts for every bureau."""
+        return Right.ADMIN in self.rights
+
+    @property
+    def delivers(self) -> bool:
+        """Whether it may deliver at all: for its bureau, or as an administrator."""
+        return self.is_admin or (Right.DELIVER in self.rights and self.bureau is not None)
+
+    def may_deliver(self, layer: str, bureau: str) -> bool:
+        """Whether it may deliver to a layer whose definition names `bureau`."""
+        if self.is_admin:
+            return True
+        if not self.delivers:
+            return False
+        return self.bureau == bureau if self.layers is None else layer in self.layers
 
     def may_read(self, access: AccessClass) -> bool:
         """Whether layers of this class exist for the principal."""

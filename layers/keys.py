@@ -16,12 +16,15 @@ from typing import Any
 
 import psycopg
 
-from layers.access import AccessClass, Principal
+from layers.access import AccessClass, Principal, Right
 
 PREFIX = "gsp_"
 """Start of every token, so that secret scanners and people recognise one that leaked."""
 
-VALID = "SELECT hash, name, bureau, classes FROM catalog.api_key WHERE revoked_at IS NULL"
+VALID = (
+    "SELECT hash, name, bureau, classes, rights, layers FROM catalog.api_key"
+    " WHERE revoked_at IS NULL"
+)
 
 
 class KeyNameTaken(ValueError):  # noqa: N818 - it names an outcome
@@ -37,6 +40,8 @@ class ApiKey:
     classes: frozenset[AccessClass]
     created_at: datetime
     revoked_at: datetime | None
+    rights: frozenset[Right] = frozenset()
+    layers: tuple[str, ...] | None = None
 
 
 def hash_key(token: str) -> str:
@@ -50,18 +55,34 @@ def add_key(
     *,
     bureau: str | None,
     classes: Iterable[AccessClass],
+    rights: Iterable[Right] = (),
+    layers: Iterable[str] | None = None,
 ) -> str:
     """Create a key and return its token, which nobody can read again.
 
-    Raises KeyNameTaken when a valid key has the name.
+    `layers` may be delivered to, by default those of the bureau. Raises KeyNameTaken when a valid
+    key has the name, ValueError for a key that is to deliver but names no bureau.
     """
+    allowed = sorted(set(rights))
+    if allowed == [Right.DELIVER] and bureau is None:
+        raise ValueError(
+            "交付密钥须写明委办局 (a key that delivers must name its bureau: --bureau)"
+        )
     token = PREFIX + secrets.token_urlsafe(32)
     granted = sorted({AccessClass.PUBLIC, *classes})
     try:
         with connection.transaction():
             connection.execute(
-                "INSERT INTO catalog.api_key (name, bureau, classes, hash) VALUES (%s, %s, %s, %s)",
-                [name, bureau, [c.value for c in granted], hash_key(token)],
+                "INSERT INTO catalog.api_key (name, bureau, classes, hash, rights, layers)"
+                " VALUES (%s, %s, %s, %s, %s, %s)",
+                [
+                    name,
+                    bureau,
+                    [c.value for c in granted],
+                    hash_key(token),
+                    [right.value for right in allowed],
+                    None if layers is None else sorted(layers),
+                ],
             )
             connection.execute("SELECT catalog.bump_generation()")
     except psycopg.errors.UniqueViolation as taken:
@@ -87,11 +108,20 @@ def revoke_key(connection: psycopg.Connection[Any], name: str) -> bool:
 def list_keys(connection: psycopg.Connection[Any]) -> list[ApiKey]:
     """Return all keys, also revoked ones, oldest first."""
     rows = connection.execute(
-        "SELECT name, bureau, classes, created_at, revoked_at FROM catalog.api_key ORDER BY id"
+        "SELECT name, bureau, classes, created_at, revoked_at, rights, layers"
+        " FROM catalog.api_key ORDER BY id"
     )
     return [
-        ApiKey(name, bureau, frozenset(map(AccessClass, classes)), created_at, revoked_at)
-        for name, bureau, classes, created_at, revoked_at in rows
+        ApiKey(
+            name,
+            bureau,
+            frozenset(map(AccessClass, classes)),
+            created_at,
+            revoked_at,
+            frozenset(map(Right, rights)),
+            None if layers is None else tuple(layers),
+        )
+        for name, bureau, classes, created_at, revoked_at, rights, layers in rows
     ]
 
 
@@ -99,6 +129,12 @@ async def load_principals(connection: psycopg.AsyncConnection[Any]) -> Mapping[s
     """Return the principals of all valid keys by the hash of the key."""
     rows = await (await connection.execute(VALID)).fetchall()
     return {
-        str(stored): Principal(name, bureau, frozenset(map(AccessClass, classes)))
-        for stored, name, bureau, classes in rows
+        str(stored): Principal(
+            name,
+            bureau,
+            frozenset(map(AccessClass, classes)),
+            frozenset(map(Right, rights)),
+            None if layers is None else frozenset(layers),
+        )
+        for stored, name, bureau, classes, rights, layers in rows
     }

@@ -8,10 +8,10 @@ from typing import Any
 
 import jinja2
 
-from etl.checks.finding import RULE_TITLES
+from etl.checks.rules import RULES
 from etl.report.model import Status
-
-_WIDTH = 640
+from etl.report.sketch import Lines, sketch
+from etl.report.words import COUNTS, SEVERITIES, coordsys_words, metres, verdict_words
 
 
 @cache
@@ -23,47 +23,20 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters.update(metres=metres, coordsys=coordsys_words, verdict=verdict_words)
     return environment.get_template("report.html")
 
 
-def render_html(report: Mapping[str, Any]) -> str:
-    """Render a report as `LoadReport.to_json` gives it (and catalog.run keeps it)."""
+def render_html(report: Mapping[str, Any], backdrop: Lines = ()) -> str:
+    """Render a report as `LoadReport.to_json` gives it (and catalog.run keeps it).
+
+    `backdrop` are lines in CGCS2000 degrees to draw behind the places.
+    """
     return _template().render(
         report=report,
         status=Status(report["status"]).words,
-        rule_titles=RULE_TITLES,
-        sketch=_sketch(report),
+        rules=RULES,
+        counts=COUNTS,
+        severities=SEVERITIES,
+        sketch=sketch(report, backdrop),
     )
-
-
-def _sketch(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Where rejected rows lie: frame and points in pixels, north up, lengths true at the middle.
-
-    The view holds the frame and every place, so rows outside the city show how far out they are.
-    """
-    frame, places = report.get("frame"), report.get("places") or []
-    if not frame or not places:
-        return None
-    west = min(frame[0], *(place[0] for place in places))
-    east = max(frame[2], *(place[0] for place in places))
-    south = min(frame[1], *(place[1] for place in places))
-    north = max(frame[3], *(place[1] for place in places))
-    margin = 0.03 * max(east - west, north - south)
-    scale = _WIDTH / (east - west + 2 * margin)
-    height = max(60.0, min(640.0, (north - south + 2 * margin) * scale))
-    vertical = height / (north - south + 2 * margin)
-
-    def pixel(lon: float, lat: float) -> tuple[float, float]:
-        return (
-            round((lon - west + margin) * scale, 1),
-            round((north + margin - lat) * vertical, 1),
-        )
-
-    left, top = pixel(frame[0], frame[3])
-    right, bottom = pixel(frame[2], frame[1])
-    return {
-        "width": _WIDTH,
-        "height": round(height),
-        "frame": (left, top, round(right - left, 1), round(bottom - top, 1)),
-        "points": [pixel(*place) for place in places],
-    }

@@ -12,7 +12,8 @@ from rich.table import Table
 from geoserver_py.cli.output import JsonOption, emit
 from geoserver_py.errors import WorkFailed
 from geoserver_py.settings import load_settings
-from layers.access import AccessClass
+from layers.access import AccessClass, Right
+from layers.definition import load_definitions
 from layers.keys import add_key, list_keys, revoke_key
 
 app = typer.Typer(help="API 密钥 / API keys", no_args_is_help=True)
@@ -26,12 +27,28 @@ def add(
         list[AccessClass] | None,
         typer.Option("--class", help="可读的权限级 / access class it may read; repeatable"),
     ] = None,
+    rights: Annotated[
+        list[Right] | None,
+        typer.Option("--right", help="交付 deliver（本单位）或 admin（全部）; repeatable"),
+    ] = None,
+    layers: Annotated[
+        list[str] | None,
+        typer.Option("--layer", help="可交付的图层，缺省为本单位的 / layers it may deliver to"),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """新建密钥 / create a key; the token is printed once and stored only as a hash."""
     classes = access or [AccessClass.PUBLIC]
+    unknown = sorted(set(layers or ()) - set(load_definitions()))
+    if unknown:
+        raise WorkFailed(f"没有图层 no such layer: {', '.join(unknown)}")
     with psycopg.connect(load_settings().dsn()) as connection:
-        token = add_key(connection, name, bureau=bureau, classes=classes)
+        try:
+            token = add_key(
+                connection, name, bureau=bureau, classes=classes, rights=rights or (), layers=layers
+            )
+        except ValueError as refused:
+            raise WorkFailed(str(refused)) from refused
     emit({"name": name, "key": token}, as_json=as_json, line=token)
 
 
@@ -46,6 +63,8 @@ def list_all(as_json: JsonOption = False) -> None:
                 "name": key.name,
                 "bureau": key.bureau,
                 "classes": sorted(key.classes),
+                "rights": sorted(key.rights),
+                "layers": key.layers,
                 "created_at": key.created_at,
                 "revoked_at": key.revoked_at,
             }
@@ -53,12 +72,15 @@ def list_all(as_json: JsonOption = False) -> None:
         ]
         emit(described, as_json=True, line="")
         return
-    table = Table("密钥 key", "委办局 bureau", "权限 classes", "建立 created", "吊销 revoked")
+    table = Table(
+        "密钥 key", "委办局 bureau", "权限 classes", "操作 rights", "建立 created", "吊销 revoked"
+    )
     for key in keys:
         table.add_row(
             key.name,
             key.bureau or "",
             " ".join(f"{c.title_zh} {c.value}" for c in sorted(key.classes)),
+            " ".join(sorted(key.rights)),
             f"{key.created_at:%Y-%m-%d %H:%M}",
             f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "",
         )
