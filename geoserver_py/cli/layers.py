@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from geoserver_py.cli import lineage
 from geoserver_py.cli.output import JsonOption, emit, say
 from geoserver_py.errors import WorkFailed
 from geoserver_py.settings import load_settings
@@ -145,3 +146,6 @@ def _fields(definition: LayerDefinition) -> list[dict[str, Any]]:
         }
         for field in definition.fields
     ]
+
+
+app.command("lineage")(lineage.lineage)

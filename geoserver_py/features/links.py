@@ -81,7 +81,9 @@ def items_links(call: Call, name: str, *, last_fid: int | None, more: bool) -> l
 def item_links(call: Call, name: str) -> list[dict[str, str]]:
     """Return the links of one feature."""
     at = _addresses(call)
-    return [*_formats(at, name, ("json", "html")), _collection(call, at)]
+    item = f"{_collection(call, at)['href']}/items/{quote(call.arguments['featureId'], safe='')}"
+    history = {"rel": "version-history", "type": "application/json", "href": f"{item}/lineage"}
+    return [*_formats(at, name, ("json", "html")), _collection(call, at), history]
 
 
 def _collection(call: Call, at: _Addresses) -> dict[str, str]:
