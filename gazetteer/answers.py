@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gazetteer.along import RoadLine
 from gazetteer.levels import Kind, Level, Status
 from gazetteer.normalise import Normalised
 from gazetteer.readings import Edge
@@ -90,21 +91,29 @@ class Crossing(NamedTuple):
 class AddressRows:
     """Rows by the key they were asked for, so that queries sharing a look-up stay apart.
 
-    House numbers come as address rows, crossings as CGCS2000 (lon, lat).
+    House numbers come as address rows, crossings as CGCS2000 (lon, lat); roads of numbers that are
+    not on record come with their line.
     """
 
     def __init__(
         self,
         rows: Mapping[Asked, Sequence[AddressPoint]] | None = None,
         crossings: Mapping[Crossing, Sequence[tuple[float, float]]] | None = None,
+        lines: Mapping[Asked, RoadLine] | None = None,
     ) -> None:
         self._rows = rows or {}
         self._crossings = crossings or {}
+        self._lines = lines or {}
 
     def crossing(self, one: Edge, other: Edge) -> Iterator[tuple[float, float]]:
         """Spots where a road that one edge may mean meets one that the other may mean."""
         for key in crossings_of(one, other):
             yield from self._crossings.get(key, ())
+
+    def line(self, name: str, county: str, main: int) -> RoadLine | None:
+        """The line of a road along which a missing number is reckoned, if it was fetched."""
+        wanted = (Asked(Kind.ROAD, name, c, main) for c in (county, ""))
+        return next((line for key in wanted if (line := self._lines.get(key))), None)
 
     def of(self, edge: Edge, main: int) -> Iterator[tuple[str, AddressPoint]]:
         """Rows of a number of a road, estate or village, each with the name that bears it."""

@@ -292,8 +292,13 @@ def _located(
             groups[name, row.code[:6] if edge.kind is Kind.ROAD else row.code].append(row)
     return [
         (name, spot)
-        for (name, _), points in sorted(groups.items())
-        for spot in locate(points, plate, draft.index.address_accuracy_m)
+        for (name, county), points in sorted(groups.items())
+        for spot in locate(
+            points,
+            plate,
+            draft.index.address_accuracy_m,
+            rows.line(name, county, plate.main) if edge.kind is Kind.ROAD else None,
+        )
     ]
 
 

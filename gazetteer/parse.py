@@ -26,6 +26,8 @@ from gazetteer.straight import straight
 MEMORY = 16_384
 """Shapes of texts that an index remembers, some 3 KB each."""
 
+_TIE = 0.1
+"""Readings whose costs differ by less are equally likely."""
 _DIGIT = frozenset("0123456789")
 _PLATE_END = re.compile("(?<=[0-9])号")
 _FORM_COST = {
@@ -111,10 +113,16 @@ def _readings(index: GazetteerIndex, key: str) -> tuple[tuple[Reading, ...], boo
             if e.form is Form.INITIALS
         ]
     readings = search(index.city_code, key, edges)
-    doubtful = _doubtful(readings[0], key)
-    if not doubtful:
+    if not _doubtful(readings[0], key):
         return readings, False
-    similar = list(similar_edges(index, key, doubtful, readings[0]))
+    # 西河镇乌石村 reads as well without the town as without the village: both may be misspelled
+    tied = [r for r in readings if r.cost <= readings[0].cost + _TIE and not r.conflicts]
+    by_codes = {r.codes: r for r in (*reversed(tied), readings[0])}
+    similar = [
+        edge
+        for reading in by_codes.values()
+        for edge in similar_edges(index, key, _doubtful(reading, key), reading)
+    ]
     if similar:
         readings = search(index.city_code, key, [*edges, *similar])
     return readings, bool(similar)

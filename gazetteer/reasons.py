@@ -31,7 +31,13 @@ HOW_REASON = {
         "main-number", "主门牌相符，附号没有记录", "main number on record, its suffix is not", -0.08
     ),
     How.INTERPOLATED: Reason(
-        "interpolated", "由相邻门牌内插", "interpolated between neighbouring numbers", -0.15
+        "interpolated",
+        "由相邻门牌沿道路内插",
+        "interpolated along the road between neighbours",
+        -0.15,
+    ),
+    How.EXTRAPOLATED: Reason(
+        "extrapolated", "按同侧门牌的间距外推", "continued in the rhythm of its side", -0.2
     ),
     How.NEAREST: Reason(
         "nearest", "取最近的门牌", "position of the nearest number on record", -0.25

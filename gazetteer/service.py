@@ -170,7 +170,8 @@ class GazetteerService:
         for start in range(0, len(texts), _TOGETHER):
             some = texts[start : start + _TOGETHER]
             parses, keys = await _aside(len(some), _read_all, index, some)
-            rows = await fetch_addresses(connection, [k for k in keys if sources[type(k)]])
+            asked = [k for k in keys if sources[type(k)]]
+            rows = await fetch_addresses(connection, asked, roads=sources[Crossing])
             answers += await _aside(len(some), _judge_all, index, parses, rows, known)
         return answers
 

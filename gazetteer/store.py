@@ -6,7 +6,7 @@ Tables are the fixed layers named in SOURCES; positions come out in CGCS2000 deg
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import shapely
 from psycopg import AsyncConnection, sql
 
+from gazetteer.along import RoadLine
 from gazetteer.answers import AddressRows, Asked, Crossing
 from gazetteer.levels import CODE_LENGTH, Kind
 from gazetteer.locate import distance_m
@@ -153,13 +154,15 @@ _BY_NUMBER = {
 
 
 async def fetch_addresses(
-    connection: Connection, wanted: Iterable[Asked | Crossing]
+    connection: Connection, wanted: Iterable[Asked | Crossing], *, roads: bool = True
 ) -> AddressRows:
     """The address rows of all keys; where a number is not on record, its neighbours; crossings.
 
-    One statement for each kind of key, and one more for the neighbours, however many the keys.
+    One statement for each kind of key, and two more for the neighbours and the lines of their
+    roads (if ``roads`` may be read), however many the keys.
     """
     found: dict[Asked, list[AddressPoint]] = {}
+    reckoned: dict[Asked, list[AddressPoint]] = {}
     keys_wanted = set(wanted)
     asked = sorted(key for key in keys_wanted if isinstance(key, Asked))
     pairs = sorted(key for key in keys_wanted if isinstance(key, Crossing))
@@ -171,7 +174,10 @@ async def fetch_addresses(
         missing = [key for key in keys if key not in found]
         if missing and bearer is not None:
             await _fetch(connection, _plates_sql("address_around", bearer), missing, found)
-    return AddressRows(found, await _crossings(connection, pairs))
+        if kind is Kind.ROAD:
+            reckoned = {key: found[key] for key in missing if key in found}
+    lines = await _lines(connection, reckoned) if reckoned and roads else {}
+    return AddressRows(found, await _crossings(connection, pairs), lines)
 
 
 async def _crossings(
@@ -187,6 +193,24 @@ async def _crossings(
     for ordinal, lon, lat, _ in await cursor.fetchall():
         found.setdefault(pairs[ordinal - 1], []).append((lon, lat))
     return found
+
+
+async def _lines(
+    connection: Connection, reckoned: Mapping[Asked, Sequence[AddressPoint]]
+) -> dict[Asked, RoadLine]:
+    """The lines of roads around the neighbours of numbers that are not on record."""
+    keys = sorted(reckoned)
+    cursor = await connection.execute(
+        statement("road_lines"),
+        {
+            "names": [key.name for key in keys],
+            "wests": [min(row.lon for row in reckoned[key]) for key in keys],
+            "souths": [min(row.lat for row in reckoned[key]) for key in keys],
+            "easts": [max(row.lon for row in reckoned[key]) for key in keys],
+            "norths": [max(row.lat for row in reckoned[key]) for key in keys],
+        },
+    )
+    return {keys[ordinal - 1]: RoadLine(wkb) for ordinal, wkb in await cursor.fetchall()}
 
 
 async def _fetch(

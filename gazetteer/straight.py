@@ -11,7 +11,7 @@ from collections import defaultdict
 
 from gazetteer.index import Entry, Form, GazetteerIndex
 from gazetteer.levels import Kind, Status
-from gazetteer.numbers import Part, parts
+from gazetteer.numbers import Part, parts, strokes
 from gazetteer.readings import Edge, Reading, known_edge
 
 _NAMED = (Kind.ROAD, Kind.ESTATE)
@@ -42,6 +42,8 @@ def straight(index: GazetteerIndex, key: str) -> Reading | None:
     if named is not None:
         edges.append(named)
         position = named.end
+        if named.kind is Kind.ESTATE and strokes(key, position):
+            return None  # 1# of an estate is a building, for the search to weigh
     elif deepest != Kind.VILLAGE:
         return None
     numbers = _numbers(key, position)
