@@ -3,12 +3,18 @@
 A consumer keeps a cursor per layer and reads whole revisions after it. Since revisions become
 visible in their order (layers/revision.py), ``revision > cursor`` misses nothing. NOTIFY only
 wakes consumers; they also poll.
+
+Old entries are pruned. What was pruned is remembered as a floor per layer: a consumer that stands
+below it gets OutboxGap instead of a list with a hole, reads the whole layer, and goes on from
+there (`restart`). History and `catalog.revision` are never pruned, so that exports "as of" a
+revision (layers/asof.py) do not depend on the outbox.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -34,12 +40,25 @@ class OutboxEntry:
     feature_count: int
 
 
+class OutboxGap(LookupError):  # noqa: N818 - it names a state, not a fault
+    """Entries that the consumer has not read are pruned: it must read the whole layer anew."""
+
+    def __init__(self, layer: str, cursor: int, floor: int) -> None:
+        super().__init__(
+            f"{layer}: 版本 {cursor + 1} 至 {floor} 的变更记录已清除，请重读整个图层 "
+            f"(revisions {cursor + 1} to {floor} are pruned: read the whole layer, see "
+            f"layers.outbox.restart)"
+        )
+        self.layer, self.cursor, self.floor = layer, cursor, floor
+
+
 def read(
     connection: psycopg.Connection[Any], consumer: str, layer: str, limit: int = 10_000
 ) -> list[OutboxEntry]:
     """Return the entries after the consumer's cursor, oldest first.
 
     Revisions are never cut: as many whole ones as fit into `limit` entries, and at least one.
+    Raises OutboxGap when entries after the cursor were pruned.
     """
     rows = connection.execute(
         """
@@ -66,7 +85,11 @@ def read(
         ORDER BY revision, ordinal
         """,
         {"consumer": consumer, "layer": layer, "limit": limit},
-    )
+    ).fetchall()
+    # after the entries: a prune between the two statements shows as a gap, never as a hole
+    position, lowest = cursor(connection, consumer, layer), floor(connection, layer)
+    if position < lowest:
+        raise OutboxGap(layer, position, lowest)
     return [
         OutboxEntry(
             layer=row[0],
@@ -140,21 +163,128 @@ def listen(
         yield frozenset(notification.payload for notification in received)
 
 
-def prune(connection: psycopg.Connection[Any], *, keep_days: int = 30) -> int:
-    """Delete entries that are older than `keep_days` and that every consumer has passed.
+def floor(connection: psycopg.Connection[Any], layer: str) -> int:
+    """Return the newest revision whose entries may be pruned; 0 while all are there."""
+    row = connection.execute(
+        "SELECT revision FROM catalog.outbox_floor WHERE layer = %s", [layer]
+    ).fetchone()
+    return 0 if row is None else int(row[0])
 
-    Returns their number. catalog.revision and history stay.
+
+def restart(connection: psycopg.Connection[Any], consumer: str, layer: str) -> int:
+    """Set the cursor to the layer's newest revision and return it: the way over a gap.
+
+    Call it in the REPEATABLE READ transaction in which the consumer reads the whole layer, before
+    that reading; then the layer it reads is that revision, and nothing after it is missed.
+    Raises LookupError for a layer that is not published.
     """
-    gone = connection.execute(
+    row = connection.execute(
+        "SELECT revision FROM catalog.layer WHERE name = %s", [layer]
+    ).fetchone()
+    if row is None:
+        raise LookupError(f"图层 {layer} 未发布 (run `geoserver-py layers apply` first)")
+    advance(connection, consumer, layer, int(row[0]))
+    return int(row[0])
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """Where a consumer stands in a layer; `lost`: below the floor, it must read it all anew."""
+
+    name: str
+    layer: str
+    cursor: int
+    newest: int
+    floor: int
+    moved_at: datetime
+
+    @property
+    def behind(self) -> int:
+        """Revisions that it has not read."""
+        return self.newest - self.cursor
+
+    @property
+    def lost(self) -> bool:
+        """Whether entries that it has not read are pruned."""
+        return self.cursor < self.floor
+
+
+def consumers(connection: psycopg.Connection[Any]) -> tuple[Consumer, ...]:
+    """Return every cursor that there is, by consumer and layer."""
+    rows = connection.execute(
         """
-        DELETE FROM catalog.outbox USING catalog.revision
-        WHERE outbox.layer = revision.layer AND outbox.revision = revision.revision
-            AND revision.at < clock_timestamp() - make_interval(days => %s)
-            AND outbox.revision <= (
-                SELECT min(seen.revision) FROM catalog.outbox_cursor AS seen
-                WHERE seen.layer = outbox.layer
-            )
-        """,
-        [keep_days],
+        SELECT seen.consumer, seen.layer, seen.revision, layer.revision,
+            coalesce(pruned.revision, 0), seen.updated_at
+        FROM catalog.outbox_cursor AS seen
+        JOIN catalog.layer ON layer.name = seen.layer
+        LEFT JOIN catalog.outbox_floor AS pruned ON pruned.layer = seen.layer
+        ORDER BY 1, 2
+        """
     )
-    return gone.rowcount
+    return tuple(Consumer(*row) for row in rows)
+
+
+def forget(connection: psycopg.Connection[Any], consumer: str) -> int:
+    """Remove the cursors of a consumer that is no more; returns their number."""
+    return connection.execute(
+        "DELETE FROM catalog.outbox_cursor WHERE consumer = %s", [consumer]
+    ).rowcount
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What `prune` did: entries deleted, floor by layer, and the consumers that it left behind."""
+
+    entries: int
+    floors: Mapping[str, int]
+    left_behind: tuple[Consumer, ...]
+
+
+def prune(
+    connection: psycopg.Connection[Any], *, keep_days: float = 30, wait_days: float = 90
+) -> Pruned:
+    """Delete entries older than `keep_days`; consumers that still need them hold them back.
+
+    But not for ever: a consumer whose cursor has not moved for `wait_days` is left behind, and
+    gets OutboxGap at its next read. Whole revisions go, the floor with them, in one transaction.
+    """
+    before = {(c.name, c.layer) for c in consumers(connection) if c.lost}
+    with connection.transaction():
+        rows = connection.execute(
+            """
+            WITH oldest AS (
+                SELECT layer, min(revision) AS revision FROM catalog.outbox GROUP BY layer
+            ), old AS (
+                SELECT layer, max(revision.revision) AS revision
+                FROM catalog.revision JOIN oldest USING (layer)
+                WHERE at < clock_timestamp() - make_interval(secs => %(keep)s)
+                    AND revision.revision >= oldest.revision
+                GROUP BY layer
+            ), needed AS (
+                SELECT layer, min(revision) AS revision FROM catalog.outbox_cursor
+                WHERE updated_at >= clock_timestamp() - make_interval(secs => %(wait)s)
+                GROUP BY layer
+            ), bound AS (
+                SELECT old.layer, least(old.revision, needed.revision) AS revision
+                FROM old LEFT JOIN needed ON needed.layer = old.layer
+                JOIN oldest ON oldest.layer = old.layer
+                WHERE least(old.revision, needed.revision) >= oldest.revision
+            )
+            INSERT INTO catalog.outbox_floor AS known (layer, revision)
+            SELECT layer, revision FROM bound
+            ON CONFLICT (layer) DO UPDATE
+                SET revision = greatest(known.revision, excluded.revision),
+                    pruned_at = clock_timestamp()
+            RETURNING layer, revision
+            """,
+            {"keep": keep_days * 86_400, "wait": wait_days * 86_400},
+        )
+        floors = {str(layer): int(revision) for layer, revision in rows}
+        gone = connection.execute(
+            "DELETE FROM catalog.outbox USING catalog.outbox_floor AS known"
+            " WHERE known.layer = outbox.layer AND outbox.revision <= known.revision"
+            " AND known.layer = ANY(%s)",
+            [list(floors)],
+        )
+    lost = [c for c in consumers(connection) if c.lost and (c.name, c.layer) not in before]
+    return Pruned(gone.rowcount, floors, tuple(lost))

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from geoserver_py.cli import lineage
+from geoserver_py.cli import lineage, outbox
 from geoserver_py.cli.output import JsonOption, emit, say
 from geoserver_py.errors import WorkFailed
 from geoserver_py.settings import load_settings
@@ -149,3 +149,4 @@ def _fields(definition: LayerDefinition) -> list[dict[str, Any]]:
 
 
 app.command("lineage")(lineage.lineage)
+app.add_typer(outbox.app, name="outbox")
