@@ -50,6 +50,16 @@ class Programs:
         return str(self.bin / name)
 
 
+_ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+    "MALLOC_TOP_PAD_": str(1 << 20),
+}
+"""glibc keeps what a backend frees up to 64 MiB instead of giving it back to the kernel: a page of
+1 000 polygons or a tile allocates and frees megabytes, and page faults were a sixth of its CPU time
+(3.2 ms instead of 4.8 for the polygons, 2.1 instead of 2.8 for points). mallopt(3)."""
+
+
 @dataclass(frozen=True)
 class Account:
     """The user that owns the data files and runs the server; `switch` when it is not the caller."""
@@ -74,6 +84,7 @@ class Account:
             "HOME": self.home,
             "LC_ALL": "C.UTF-8",
             "TZ": "UTC",
+            **_ALLOCATOR,
         }
         if self.switch:
             return subprocess.run(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from layers.catalogue import Catalogue, catalogue_state, load_catalogue_async
 from layers.city import CityProfile, load_city
 from layers.definition import DefinitionError
 from layers.keys import load_principals
+from layers.query import Density, load_densities
 from tiles.cache import TileCache
 from tiles.server import TileServer
 
@@ -32,6 +34,9 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 """How often a worker looks whether the catalogue moved; bounds how stale an answer may be."""
+
+DENSITY_SECONDS = 20.0
+"""How often a worker looks whether layers were analysed since."""
 
 
 @dataclass
@@ -47,14 +52,20 @@ class Services:
     catalogue: Catalogue
     principals: Mapping[str, Principal]
     """Principals by the hash of their API key."""
+    densities: Mapping[str, Density] = field(default_factory=dict)
+    """Where the rows of each layer lie; a guess that chooses between ways to the same answer."""
     looked_at: float = field(default_factory=time.monotonic)
     """When the catalogue was last compared with the store (time.monotonic); asked by /readyz."""
     _state: tuple[int, int] = field(default=(-1, -1), repr=False)
+    _densities_at: float = field(default=-math.inf, repr=False)
 
     async def refresh(self) -> bool:
         """Load catalogue and keys again if either moved; returns whether they had."""
         async with self.pools.control() as connection:
             state = await catalogue_state(connection)
+            if time.monotonic() - self._densities_at > DENSITY_SECONDS:
+                self.densities = await load_densities(connection, self.densities)
+                self._densities_at = time.monotonic()
             if state == self._state:
                 return False
             self.catalogue = await load_catalogue_async(connection)

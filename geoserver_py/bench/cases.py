@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,10 @@ from geoserver_py.bench.draws import (
     tiles,
 )
 from geoserver_py.bench.plan import Plan
-from geoserver_py.bench.scripts import items_script, tile_script
+from geoserver_py.bench.scripts import items_scripts, tile_script
 from geoserver_py.bench.stats import Goal
 from layers.definition import LayerDefinition, load_definitions
+from layers.query import Density, load_densities
 from tiles.grids import GRIDS
 from tiles.sql import in_zoom_range, tile_fields, tile_parameters, tile_statement
 
@@ -71,13 +73,14 @@ def item_cases(connection: psycopg.Connection, plan: Plan) -> list[Case]:
         layer.name: boxes(connection, layer.name, plan.urls, 1100, 3000)
         for layer in (component, building)
     }
+    densities = asyncio.run(_densities(connection.info.dsn))
     first = [_items_paths(layer.name, 10, [], ()) for layer in (component, building)]
     made = [
         Case(
             "items10",
             "items, limit=10, first page of components and of buildings in turn",
             {server: first[0][server] + first[1][server] for server in first[0]},
-            ((items_script(component, 10), 1), (items_script(building, 10), 1)),
+            items_scripts(component, 10) + items_scripts(building, 10),
         )
     ]
     for name, about, layer, limit, fields in (
@@ -104,10 +107,15 @@ def item_cases(connection: psycopg.Connection, plan: Plan) -> list[Case]:
                 name,
                 about,
                 _items_paths(layer.name, limit, areas, fields),
-                ((items_script(layer, limit, areas, fields), 1),),
+                items_scripts(layer, limit, areas, fields, densities.get(layer.name)),
             )
         )
     return made
+
+
+async def _densities(dsn: str) -> dict[str, Density]:
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        return await load_densities(connection, {})
 
 
 def _items_paths(

@@ -10,52 +10,74 @@ when the custom plan is made.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from geoserver_py.bench.draws import Bounds, Tile
 from layers.access import SYSTEM
 from layers.crs import parse_crs
 from layers.definition import LayerDefinition
-from layers.query import FeatureQuery, compile_page
-from layers.query.predicate import AREA
+from layers.query import Density, FeatureQuery, compile_page, scan_of
+from layers.query.predicate import AREA, SIDES, inner_rectangle
 from tiles.grids import GRIDS
 from tiles.sql import tile_statement
 
 _ENVELOPE = "ST_MakeEnvelope(:w::float8, :s::float8, :e::float8, :n::float8, 4490)"
 
 
-def items_script(
+def items_scripts(
     layer: LayerDefinition,
     limit: int,
     areas: Sequence[Bounds] = (),
     fields: Sequence[str] = (),
-) -> str:
-    """Return the script of GET items with a limit; one of `areas` as bbox, `fields` as properties,
-    where there are any.
-    """  # fmt: skip
+    density: Density | None = None,
+) -> tuple[tuple[str, int], ...]:
+    """Return scripts of GET items with their weights: a limit; one of `areas` as bbox, `fields` as
+    properties, where there are any. Areas of which the service reads a page in another way, by its
+    `density`, make a script of their own.
+    """
     crs = parse_crs("CRS84")
     query = FeatureQuery(
-        layer,
-        crs,
-        bbox=areas[0] if areas else None,
-        bbox_crs=crs,
-        properties=tuple(fields) or None,
-        limit=limit,
+        layer, crs, bbox_crs=crs, properties=tuple(fields) or None, limit=limit
+    )  # fmt: skip
+    if not areas:
+        return ((_items_script(query, (), ()), 1),)
+    asked = [(area, scan_of(replace(query, bbox=area), density)) for area in areas]
+    indexed = [area for area, scan in asked if scan is None]
+    scanned = [(area, scan) for area, scan in asked if scan is not None]
+    groups = (
+        (indexed, ()),
+        ([area for area, _ in scanned], [scan for _, scan in scanned]),
     )
-    text = compile_page(query, SYSTEM).sql.decode().replace(AREA.as_string(None), _ENVELOPE)
-    statement = text % {
+    return tuple(
+        (_items_script(replace(query, bbox=group[0]), group, scans), len(group))
+        for group, scans in groups
+        if group
+    )
+
+
+def _items_script(query: FeatureQuery, areas: Sequence[Bounds], scans: Sequence[int]) -> str:
+    scan = scans[0] if scans else None
+    text = compile_page(query, SYSTEM, scan=scan).sql.decode()
+    inner = [inner_rectangle(replace(query, bbox=area)) for area in areas]
+    statement = text.replace(AREA.as_string(None), _ENVELOPE) % {
         "limit": ":limit::bigint",
         "offset": ":offset::bigint",
-        "separator": "','::text",
-        **{name: f":{name[0]}::float8" for name in ("west", "south", "east", "north")},
+        "scan": ":scan::bigint",
+        "separator": "E',\\n'::text",
+        **{name: f":{name[0]}::float8" for name in SIDES},
+        **{f"inner_{name}": f":i{name[0]}::float8" for name in SIDES},
     }
     # bound like the rest: without parameters the server would keep one plan and never plan again
-    lines = [f"\\set limit {limit}", "\\set offset 0"]
+    lines = [f"\\set limit {query.limit}", "\\set offset 0"]
     if areas:
         lines.append(_draw(len(areas)))
-        lines += [
-            f"\\set {name} {lookup([area[place] for area in areas])}"
-            for place, name in enumerate("wsen")
-        ]
+    for place, side in enumerate("wsen" if areas else ""):
+        lines.append(f"\\set {side} {lookup([area[place] for area in areas])}")
+        if inner[0] is not None:
+            edges = [rectangle[place] for rectangle in inner if rectangle is not None]
+            lines.append(f"\\set i{side} {lookup(edges)}")
+    if scans:
+        lines.append(f"\\set scan {lookup(scans)}")
     return _script(lines, statement)
 
 

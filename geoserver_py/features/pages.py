@@ -13,7 +13,7 @@ import orjson
 
 from geoserver_py.features.parameters import Asked
 from geoserver_py.pools import ReadPool
-from layers.query import FeatureQuery, compile_page, compile_rows
+from layers.query import FeatureQuery, compile_page, compile_rows, scan_of
 
 PAGE_SIZE = 1000
 """Features a statement: longer answers are streamed in pages of this many."""
@@ -25,7 +25,7 @@ _BOM = "\ufeff"
 
 @dataclass(frozen=True)
 class Page:
-    """Features of one page, encoded; whether more follow; the key of the last (None: empty)."""
+    """Features of one page, encoded; whether more follow; the key to go on after (None: empty)."""
 
     content: bytes
     returned: int
@@ -46,16 +46,28 @@ async def read_page(pool: ReadPool, asked: Asked, name: str) -> Page:
     """Read the page that the query states, in the format `name` (a key of FORMATS)."""
     if name == "csv":
         return await _read_csv(pool, asked)
-    separator = "\n\x1e" if name == "jsonl" else ","
-    statement = compile_page(asked.query, asked.principal, separator=separator)
-    features, returned, found, last = await pool.fetch_raw(statement.sql, statement.params)
-    number = int(returned or 0)
+    separator = b"\n\x1e" if name == "jsonl" else b",\n"
+    limit = asked.query.limit
+    scan = scan_of(asked.query, asked.density)
+    features, found, last = await _found(pool, asked, separator.decode(), scan)
+    if scan is not None and int(found or 0) <= limit:  # not spread as evenly as it seemed
+        features, found, last = await _found(pool, asked, separator.decode(), None)
+    content = features or b""
+    more = int(found or 0) > limit
     return Page(
-        content=features or b"",
-        returned=number,
-        more=int(found or 0) > number,
-        last_fid=None if last is None else int(last),
+        content=content[: content.rindex(separator)] if more else content,
+        returned=min(int(found or 0), limit),
+        more=more,
+        # any key from the last returned on and before the one cut off continues after this page
+        last_fid=None if last is None else int(last) - more,
     )
+
+
+async def _found(
+    pool: ReadPool, asked: Asked, separator: str, scan: int | None
+) -> list[bytes | None]:
+    statement = compile_page(asked.query, asked.principal, separator=separator, scan=scan)
+    return await pool.fetch_raw(statement.sql, statement.params)
 
 
 def following(query: FeatureQuery, page: Page, limit: int) -> FeatureQuery:
@@ -92,10 +104,13 @@ def _has_geometry(query: FeatureQuery) -> bool:
 
 async def _read_csv(pool: ReadPool, asked: Asked) -> Page:
     query = asked.query
-    statement = compile_rows(query, asked.principal)
+    scan = scan_of(query, asked.density)
     async with pool() as connection, connection.cursor(binary=True) as cursor:
-        await cursor.execute(statement.sql, statement.params)
-        rows = await cursor.fetchall()
+        statement = compile_rows(query, asked.principal, scan=scan)
+        rows = await (await cursor.execute(statement.sql, statement.params)).fetchall()
+        if scan is not None and len(rows) <= query.limit:
+            statement = compile_rows(query, asked.principal)
+            rows = await (await cursor.execute(statement.sql, statement.params)).fetchall()
     shown = rows[: query.limit]
     last = None if _has_geometry(query) else -1
     return Page(

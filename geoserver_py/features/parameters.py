@@ -16,7 +16,14 @@ from layers.catalogue import PublishedLayer
 from layers.city import CityProfile
 from layers.crs import OutputCrs, UnknownCrs, crs_for_layer, find_crs, parse_crs
 from layers.definition import Field, FieldType, Title
-from layers.query import FeatureQuery, Interval, QueryError, parse_field_value, parse_interval
+from layers.query import (
+    Density,
+    FeatureQuery,
+    Interval,
+    QueryError,
+    parse_field_value,
+    parse_interval,
+)
 
 if TYPE_CHECKING:
     from geoserver_py.services import Services
@@ -185,11 +192,12 @@ def zone_of(profile: CityProfile) -> ZoneInfo:
 
 @dataclass(frozen=True)
 class Asked:
-    """A checked request for features: the layer, the query, and who asks."""
+    """A checked request for features: the layer, the query, who asks, and where its rows lie."""
 
     layer: PublishedLayer
     query: FeatureQuery
     principal: Principal
+    density: Density | None = None
 
 
 def asked_items(call: Call) -> Asked:
@@ -211,7 +219,7 @@ def asked_items(call: Call) -> Asked:
         after_fid=arguments["after"],
         offset=arguments["offset"],
     )
-    return Asked(layer, query, call.principal)
+    return Asked(layer, query, call.principal, call.services.densities.get(layer.name))
 
 
 def asked_item(call: Call) -> Asked:

@@ -4,14 +4,16 @@
 into SQL for Features, HTML, CSV, tiles and processes alike.
 """
 
+from layers.query.density import Density, load_densities
 from layers.query.model import FeatureQuery, Interval, QueryError, Statement
-from layers.query.page import PAGE_COLUMNS, compile_count, compile_page
+from layers.query.page import PAGE_COLUMNS, compile_count, compile_page, scan_of
 from layers.query.predicate import Predicate, compile_predicate
 from layers.query.rows import compile_rows
 from layers.query.values import parse_field_value, parse_interval
 
 __all__ = [
     "PAGE_COLUMNS",
+    "Density",
     "FeatureQuery",
     "Interval",
     "Predicate",
@@ -21,6 +23,8 @@ __all__ = [
     "compile_page",
     "compile_predicate",
     "compile_rows",
+    "load_densities",
     "parse_field_value",
     "parse_interval",
+    "scan_of",
 ]

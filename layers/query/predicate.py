@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import shapely
 from psycopg import sql
 from psycopg.types.numeric import Float8, Int8
 
 from layers.access import Principal
 from layers.catalogue import UnknownLayer
-from layers.crs import CrsDomainError, parse_crs, rectangle_in_storage
+from layers.crs import Bounds, CrsDomainError, parse_crs, rectangle_in_storage
 from layers.definition import FieldType, GeometryType
 from layers.query.model import FeatureQuery, FieldValue, QueryError
 
@@ -21,12 +22,26 @@ AREA = sql.SQL("ST_GeomFromWKB(%(area)s, 4490)")
 """The bound area. Immutable over a bound value: `force_custom_plan` folds it to a constant once."""
 
 
+SIDES = ("west", "south", "east", "north")
+
 # Same answer as ST_Intersects, border included: 0.8 ms instead of 5 for 1 760 points. `&&` only
 # finds them: a GiST box is of 4-byte floats, up to a metre too wide.
 _UPRIGHT = sql.SQL(
     "geom && {} AND ST_X(geom) BETWEEN %(west)s AND %(east)s"
     " AND ST_Y(geom) BETWEEN %(south)s AND %(north)s"
 ).format(AREA)
+
+
+# Same answer as ST_Intersects: what lies in the rectangle with its whole box needs no exact test
+# (0.8 ms instead of 1.7 for 1 900 polygons). Boxes are of 4-byte floats, rounded outwards, so the
+# inner rectangle is drawn in by more than that rounding (`_INWARD`).
+_BOXED = sql.SQL(
+    "geom && {0} AND (geom @ ST_MakeEnvelope(%(inner_west)s, %(inner_south)s, %(inner_east)s,"
+    " %(inner_north)s, 4490) OR ST_Intersects(geom, {0}))"
+).format(AREA)
+
+_INWARD = 2
+"""Steps of a 4-byte float: one for the rounding of the geometry's box, one for the rectangle's."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,8 @@ class Conditions:
     area: bool
     upright: bool
     """Points in a rectangle along the axes: four comparisons are exact (see `_UPRIGHT`)."""
+    boxed: bool
+    """Lines or polygons in such a rectangle, wide enough for an inner one (see `_BOXED`)."""
     heights: bool
     ids: bool
     after: bool
@@ -92,7 +109,8 @@ def conditions_of(query: FeatureQuery) -> Conditions:
             raise QueryError(name, "此图层没有该字段。", "this collection has no such field")
     return Conditions(
         area=query.bbox is not None,
-        upright=_upright(query),
+        upright=upright(query) and query.layer.geometry is GeometryType.POINT,
+        boxed=inner_rectangle(query) is not None,
         heights=query.heights is not None and layer.has_z,
         ids=query.ids is not None,
         after=query.after_fid is not None,
@@ -101,12 +119,28 @@ def conditions_of(query: FeatureQuery) -> Conditions:
     )
 
 
-def _upright(query: FeatureQuery) -> bool:
-    """Whether the layer is of points and the area one rectangle with edges along the axes."""
-    if query.bbox is None or query.layer.geometry is not GeometryType.POINT:
+def upright(query: FeatureQuery) -> bool:
+    """Whether the area is one rectangle with edges along the axes of the store."""
+    if query.bbox is None:
         return False
     crs = query.bbox_crs
     return (crs is None or crs.geographic) and query.bbox[0] <= query.bbox[2]
+
+
+def inner_rectangle(query: FeatureQuery) -> Bounds | None:
+    """The rectangle to compare boxes with, for layers of lines and polygons; None for none."""
+    if not upright(query) or query.bbox is None or query.layer.geometry is GeometryType.POINT:
+        return None
+    west, south, east, north = query.bbox
+    inner = (_inward(west, 1), _inward(south, 1), _inward(east, -1), _inward(north, -1))
+    return inner if inner[0] < inner[2] and inner[1] < inner[3] else None
+
+
+def _inward(edge: float, direction: int) -> float:
+    value = np.float32(edge)
+    for _ in range(_INWARD):
+        value = np.nextafter(value, np.float32(direction * np.inf))
+    return float(value)
 
 
 @lru_cache(maxsize=512)
@@ -115,6 +149,8 @@ def condition_sql(wanted: Conditions) -> sql.Composed:
     parts: list[sql.Composable] = []
     if wanted.upright:
         parts.append(_UPRIGHT)
+    elif wanted.boxed:
+        parts.append(_BOXED)
     elif wanted.area:
         parts.append(sql.SQL("ST_Intersects(geom, {})").format(AREA))
     if wanted.heights:
@@ -149,8 +185,10 @@ def predicate_params(query: FeatureQuery) -> dict[str, Any]:
         except CrsDomainError as outside:
             raise QueryError("bbox", f"{outside}。", "the CRS has no such coordinates") from outside
         params["area"] = shapely.to_wkb(area)
-        if _upright(query):
-            params |= zip(("west", "south", "east", "north"), map(Float8, query.bbox), strict=True)
+        if upright(query) and query.layer.geometry is GeometryType.POINT:
+            params |= zip(SIDES, map(Float8, query.bbox), strict=True)
+        elif (inner := inner_rectangle(query)) is not None:
+            params |= {f"inner_{side}": Float8(v) for side, v in zip(SIDES, inner, strict=True)}
     if query.heights is not None and query.layer.has_z:
         params["low"], params["high"] = map(Float8, query.heights)
     if query.datetime is not None and query.layer.time_field is not None:

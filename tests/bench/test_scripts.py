@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from geoserver_py.bench.draws import Tile, classify, tile_at
@@ -12,9 +13,10 @@ from geoserver_py.bench.loading import Loaded
 from geoserver_py.bench.plan import Plan
 from geoserver_py.bench.report import BEGIN, END, load_rows, markdown, record, verdict
 from geoserver_py.bench.run import Outcome
-from geoserver_py.bench.scripts import items_script, lookup, tile_script
+from geoserver_py.bench.scripts import items_scripts, lookup, tile_script
 from geoserver_py.errors import WorkFailed
 from layers.definition import load_definitions
+from layers.query.density import CELLS, Density
 from tiles.grids import GRIDS
 
 
@@ -43,14 +45,29 @@ def test_lookup_gives_every_value_at_its_place(number: int) -> None:
     assert [chosen(expression, k) for k in range(number)] == values
 
 
-def test_items_script_binds_limit_and_area_as_the_service_does() -> None:
+def test_items_scripts_bind_limit_and_area_as_the_service_does() -> None:
     layer = load_definitions()["building"]
-    script = items_script(layer, 1000, [(116.0, 24.0, 116.1, 24.1), (116.2, 24.2, 116.3, 24.3)])
+    areas = [(116.0, 24.0, 116.1, 24.1), (116.2, 24.2, 116.3, 24.3)]
+    ((script, _),) = items_scripts(layer, 1000, areas)
     assert "\\set limit 1000\n" in script
     assert "\\set k random(0, 1)\n" in script
     assert "%(" not in script
     assert "ST_MakeEnvelope(:w::float8, :s::float8, :e::float8, :n::float8, 4490)" in script
     assert 'FROM "layer"."building"' in script
+
+
+def test_crowded_areas_have_a_script_of_the_way_the_service_takes_there() -> None:
+    layer = load_definitions()["building"]
+    crowded = (116.0, 24.0, 116.1, 24.1)
+    areas = [crowded, (116.2, 24.2, 116.3, 24.3), (116.3, 24.2, 116.4, 24.3)]
+    cells = np.zeros((CELLS, CELLS))
+    cells[0, 0] = 100_000
+    density = Density(100_000, None, (116.0, 24.0, 119.2, 27.2), cells)
+    (indexed, often), (scanned, once) = items_scripts(layer, 10, areas, density=density)
+    assert (often, once) == (2, 1)
+    assert re.search(r"\\set scan 4[45]\n", scanned)
+    assert "LIMIT :scan::bigint" in scanned
+    assert ":scan" not in indexed
 
 
 def test_tile_script_binds_the_address() -> None:

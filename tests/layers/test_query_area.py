@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -18,13 +20,15 @@ from layers.access import ANONYMOUS, SYSTEM
 from layers.catalogue import UnknownLayer
 from layers.crs import parse_crs
 from layers.query import (
-    PAGE_COLUMNS,
+    Density,
     FeatureQuery,
     Statement,
     compile_count,
     compile_page,
     compile_predicate,
     compile_rows,
+    load_densities,
+    scan_of,
 )
 from tests.conftest import MakeDatabase
 from tests.features import town
@@ -175,14 +179,68 @@ def test_curved_edges_matter(connection: psycopg.Connection[Any]) -> None:
             assert run(connection, compile_count(query, SYSTEM)) == [(wanted,)]
 
 
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    west=st.floats(116.0, 116.2),
+    south=st.floats(24.0, 24.2),
+    side=st.sampled_from(["west", "south", "east", "north"]),
+    quarters=st.integers(-24, 24),
+    size=st.sampled_from([1e-9, 1e-6, 1e-4]),
+)
+def test_a_polygon_at_the_edge_of_the_rectangle_is_judged_by_its_doubles(
+    connection: psycopg.Connection[Any],
+    west: float,
+    south: float,
+    side: str,
+    quarters: int,
+    size: float,
+) -> None:
+    """Boxes are of 4-byte floats, rounded outwards: a step of them is up to 0.8 m here."""
+    box = (west, south, west + 0.01, south + 0.01)
+    gap = quarters * float(np.spacing(np.float32(west if side in ("west", "east") else south))) / 4
+    x, y = west + 0.005, south + 0.005
+    if side in ("west", "east"):
+        x = box[2] + gap if side == "east" else west - gap - size
+    else:
+        y = box[3] + gap if side == "north" else south - gap - size
+    square = shapely.box(x, y, x + size, y + size)
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            "INSERT INTO layer.t_area (id, revision, row_hash, geom)"
+            " VALUES ('edge', 1, 0, ST_Multi(ST_GeomFromWKB(%s, 4490)))",
+            [shapely.to_wkb(square)],
+        )
+        query = FeatureQuery(
+            layer=town.LAYERS["t_area"], crs=parse_crs("CRS84"), bbox=box, ids=("edge",)
+        )
+        wanted = int(shapely.intersects(shapely.box(*box), square))
+        assert run(connection, compile_count(query, SYSTEM)) == [(wanted,)]
+
+
+def densities(dsn: str) -> dict[str, Density]:
+    async def load() -> dict[str, Density]:
+        async with await psycopg.AsyncConnection.connect(dsn) as opened:
+            first = await load_densities(opened, {})
+            again = await load_densities(opened, first)
+            assert all(again[name] is first[name] for name in first)  # analysed once, asked once
+            return first
+
+    return asyncio.run(load())
+
+
 def test_pages_agree_whichever_way_they_are_found(connection: psycopg.Connection[Any]) -> None:
-    """Key order for wide areas, the index for narrow ones, and the index after a failed try."""
+    """Key order for crowded areas, the index for others, and the index after a failed try."""
+    density = densities(connection.info.dsn)["t_big"]
     everything = connection.execute(
         "SELECT fid, ST_X(geom), ST_Y(geom) FROM layer.t_big ORDER BY fid"
     ).fetchall()
+    ways = set()
     for size, limit in ((0.39, 10), (0.39, 1000), (0.05, 500), (0.01, 10), (0.01, 1000)):
         box = (115.9, 24.1, 115.9 + size, 24.1 + size)
         wanted = [f for f, x, y in everything if x <= box[2] and y <= box[3]]
+        assert density.rows_in(box) == pytest.approx(len(wanted), rel=0.3, abs=50)
         for after in (None, wanted[len(wanted) // 2]):
             query = FeatureQuery(
                 layer=town.LAYERS["t_big"],
@@ -193,35 +251,45 @@ def test_pages_agree_whichever_way_they_are_found(connection: psycopg.Connection
                 skip_geometry=True,
             )
             rest = [f for f in wanted if after is None or f > after]
-            row = dict(
-                zip(PAGE_COLUMNS, run(connection, compile_page(query, SYSTEM))[0], strict=True)
-            )
-            assert row["returned"] == min(limit, len(rest))
-            assert row["last_fid"] == rest[row["returned"] - 1]
-            assert (row["found"] > row["returned"]) == (len(rest) > limit)
+            for scan in {None, scan_of(query, density)}:
+                ways.add(scan is None)
+                statement = compile_page(query, SYSTEM, scan=scan)
+                features, found, last = run(connection, statement)[0]
+                if scan is not None and found <= limit:
+                    continue
+                assert found == min(limit + 1, len(rest))
+                assert last == rest[found - 1]
+                lines = (features or "").split(",\n")
+                assert [json.loads(line)["type"] for line in lines if line] == ["Feature"] * found
+    assert ways == {True, False}
 
 
 def test_matches_that_lie_together_in_key_order_do_not_cost_a_scan_of_the_table(
-    connection: psycopg.Connection[Any],
+    connection: psycopg.Connection[Any], make_database: MakeDatabase
 ) -> None:
     """The trap: many matches, all at the end; key order alone would discard every row before."""
-    with connection.transaction(force_rollback=True):
-        connection.execute(
+    dsn = make_database("query_late")
+    town.build(dsn)
+    with psycopg.connect(dsn, autocommit=True) as opened:
+        opened.execute(
             "INSERT INTO layer.t_big (id, revision, row_hash, geom)"
             " SELECT 'late' || i, 1, 0, ST_SetSRID(ST_MakePoint(118 + random(), 25), 4490)"
             " FROM generate_series(1, 20000) AS i"
         )
-        connection.execute("ANALYZE layer.t_big")
+        opened.execute("ANALYZE layer.t_big")
         query = FeatureQuery(
             layer=town.LAYERS["t_big"], crs=parse_crs("CRS84"), bbox=(117, 24, 120, 26), limit=10
         )
-        statement = compile_page(query, SYSTEM)
-        assert run(connection, statement)[0][1] == 10
-        plan = connection.execute(
-            b"EXPLAIN (ANALYZE, FORMAT JSON) " + statement.sql, statement.params
-        ).fetchone()
-        assert plan is not None
-        assert _most_discarded(plan[0][0]["Plan"]) < 1000
+        scan = scan_of(query, densities(dsn)["t_big"])
+        assert scan is not None
+        for way, wanted in ((scan, 0), (None, 11)):
+            statement = compile_page(query, SYSTEM, scan=way)
+            assert run(opened, statement)[0][1] == wanted
+            plan = opened.execute(
+                b"EXPLAIN (ANALYZE, FORMAT JSON) " + statement.sql, statement.params
+            ).fetchone()
+            assert plan is not None
+            assert _most_discarded(plan[0][0]["Plan"]) < 1000
 
 
 def _most_discarded(node: dict[str, Any]) -> int:
