@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,17 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etl.datum.coordsys import FloatArray
+from etl.datum.dms import dms_degrees
 from etl.datum.position import zone_code
 
 BoolArray = NDArray[np.bool_]
-
-# 116°07′03.36″E, E116°7.056', 116度07分03.36秒, 116-07-03.36, 116:07:03.36, 116 07 03.36
-_DMS = re.compile(
-    r"\s*(?P<pre>[EWNS]|东经|西经|北纬|南纬)?\s*(?P<d>\d{1,3})\s*(?:[°º度d:]|\s|-)\s*"
-    r"(?P<m>\d{1,2}(?:\.\d+)?)\s*(?:['′’‘分m:]|\s|-|$)\s*"
-    r"(?:(?P<s>\d{1,2}(?:\.\d+)?)\s*(?:[\"″”“秒s]|''|′′)?)?\s*(?P<post>[EWNS])?\s*",
-    re.I,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +61,10 @@ def _column(values: Sequence[Any] | NDArray[Any]) -> tuple[FloatArray, BoolArray
         try:
             out[i] = float(value)
         except (TypeError, ValueError):
-            found = _degrees(str(value))
+            found = dms_degrees(str(value))
             if found is not None:
                 out[i], dms[i] = found, True
     return out, dms
-
-
-def _degrees(text: str) -> float | None:
-    match = _DMS.fullmatch(text)
-    if match is None:
-        return None
-    minutes, seconds = float(match["m"]), float(match["s"] or 0)
-    if minutes >= 60 or seconds >= 60:
-        return None
-    value = int(match["d"]) + minutes / 60 + seconds / 3600
-    mark = (match["pre"] or match["post"] or "").upper()
-    return -value if mark in {"W", "S", "西经", "南纬"} else value
 
 
 def unpack(value: FloatArray) -> FloatArray:
