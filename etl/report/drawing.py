@@ -40,9 +40,11 @@ def write_drawing(
 ) -> Drawn:
     """Write a circle and a text beside it for each finding, in metres of the grid of `plane`.
 
-    x = east, y = north, as CAD draws the plane grids of China. DXF 2010 (UTF-8).
+    x = east, y = north, as CAD draws the plane grids of China. DXF 2000 in GBK, which every CAD of
+    a survey firm opens; GDAL 3.6 takes the UTF-8 of later versions for the header's code page.
     """
-    drawing = ezdxf.new("R2010")  # type: ignore[attr-defined]
+    drawing = ezdxf.new("R2000")  # type: ignore[attr-defined]
+    drawing.encoding = "gbk"
     drawing.units = units.M
     drawing.styles.add(_STYLE, font="simsun.ttc")
     space = drawing.modelspace()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 import psycopg
@@ -14,8 +14,20 @@ from rich.table import Table
 
 from etl.checks import RULE_TITLES
 from etl.delivery import DeliveryError, load_delivery
-from etl.ledger import DeliveryBusy, stored_report
-from etl.report import LoadReport, render_html
+from etl.ledger import DeliveryBusy
+from etl.outputs import (
+    FinishedRun,
+    NoReport,
+    finished_run,
+    write_docx,
+    write_dxf,
+    write_page,
+    write_rejected,
+    write_xlsx,
+)
+from etl.rejects import RejectsError
+from etl.report import LoadReport
+from etl.report.plane import NoPlaneGrid
 from etl.run import run_delivery
 from geoserver_py.cli.output import JsonOption, emit, progress, say, warn
 from geoserver_py.errors import WorkFailed
@@ -70,27 +82,70 @@ def load(delivery: Path, dsn: str, *, quiet: bool = False) -> tuple[LoadReport, 
 def report(
     run_id: Annotated[int, typer.Argument(metavar="RUN", help="批次号 / number of the run")],
     html: Annotated[Path | None, typer.Option(help="写成网页 / write an HTML page")] = None,
+    docx: Annotated[Path | None, typer.Option(help="写成 Word / write a .docx")] = None,
+    xlsx: Annotated[Path | None, typer.Option(help="问题清单 / list of all findings")] = None,
+    dxf: Annotated[Path | None, typer.Option(help="问题位置图 / marks as a drawing")] = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            help="退回的行，原格式、原坐标 / rejected rows as delivered (.zip, or one file)"
+        ),
+    ] = None,
+    delivery: Annotated[
+        Path | None, typer.Option(help="交付文件，已移动时 / the delivery file, where it was moved")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """查看报告 / print the report of a run, or write it as an HTML page."""
+    """查看报告 / print the report of a run, or write it for the bureau in one or several forms."""
     with psycopg.connect(load_settings().dsn()) as connection:
-        found = stored_report(connection, run_id)
-    if found is None:
-        raise WorkFailed(f"没有批次 {run_id} (no such run)")
-    if "status" not in found:
-        reason = found.get("reason") or found.get("waiting") or "还没有报告 (no report yet)"
-        raise WorkFailed(f"批次 {run_id}: {reason}")
-    if html is not None:
-        html.write_text(render_html(found), "utf-8")
-        say(str(html))
+        try:
+            found = finished_run(connection, run_id)
+            written = _write_forms(connection, found, html, docx, xlsx, dxf)
+            if rejects is not None:
+                package = write_rejected(connection, [found], rejects, delivery)
+                written.append(f"{rejects} ({package.rows} 行 rows)")
+                for note in package.notes:
+                    warn(note)
+        except (NoReport, RejectsError, NoPlaneGrid) as refused:
+            raise WorkFailed(str(refused)) from refused
+    if written:
+        for line in written:
+            say(line)
     elif as_json:
-        say(orjson.dumps(found).decode())
+        say(orjson.dumps(found.report).decode())
     else:
-        say(found["sentence"])
-        for rule, count in sorted(found["rules"].items(), key=lambda item: -item[1]):
+        say(found.report["sentence"])
+        for rule, count in sorted(found.report["rules"].items(), key=lambda item: -item[1]):
             say(f"  {RULE_TITLES.get(rule, rule)}: {count}")
-        for row in found["sample"][:20]:
+        for row in found.report["sample"][:20]:
             say(f"  {row['file'] or ''}:{row['row'] or ''} {row['reason']}")
+
+
+def _write_forms(
+    connection: psycopg.Connection[Any],
+    found: FinishedRun,
+    html: Path | None,
+    docx: Path | None,
+    xlsx: Path | None,
+    dxf: Path | None,
+) -> list[str]:
+    """Write the asked forms of a report; a line each."""
+    written = []
+    if html is not None:
+        write_page(connection, found, html)
+        written.append(str(html))
+    if docx is not None:
+        write_docx(connection, found, docx)
+        written.append(str(docx))
+    if xlsx is not None:
+        written.append(f"{xlsx} ({write_xlsx(connection, found, xlsx)} 条 findings)")
+    if dxf is not None:
+        drawn = write_dxf(connection, found, dxf)
+        line = f"{dxf} ({drawn.coordsys}, {drawn.marks} 处 marks)"
+        if drawn.without_place:
+            line += f"；{drawn.without_place} 条没有位置，见清单 (without a place: in the list)"
+        written.append(line)
+    return written
 
 
 def _bystander(report: LoadReport) -> bool:
@@ -121,4 +176,4 @@ def _summary(reports: tuple[LoadReport, ...]) -> None:
                     f"verified: {file.detection['sentence']}"
                 )
         if one.counts.get("rejected"):
-            say(f"  geoserver-py etl report {one.run} --html report.html")
+            say(f"  geoserver-py etl report {one.run} --html report.html --rejects rejects.zip")
