@@ -102,6 +102,19 @@ def plan(definition: LayerDefinition, load: Load, columns: Sequence[str], label:
     return Plan(identity, fields, unused)
 
 
+def match_columns(
+    definition: LayerDefinition, columns: Sequence[str]
+) -> tuple[str | None, dict[str, str]]:
+    """The column of the identifier, and fields by column, as `plan` finds them by their names."""
+    folded = {_fold(column): column for column in reversed(columns)}
+    fields = {}
+    for field in definition.fields:
+        found = _first(folded, (field.name, field.title.zh, *field.alias))
+        if found is not None:
+            fields[field.name] = found
+    return _first(folded, ("id", definition.id_title.zh, *definition.id_alias)), fields
+
+
 @dataclass(frozen=True, slots=True)
 class Records:
     """Rows as read: their columns, geometries (n,), file label and row numbers (n,).

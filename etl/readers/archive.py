@@ -7,6 +7,7 @@ The archive is unpacked into a temporary folder that lives as long as the source
 from __future__ import annotations
 
 import shutil
+import stat
 import tempfile
 import weakref
 import zipfile
@@ -62,14 +63,17 @@ def member_name(entry: zipfile.ZipInfo) -> str:
     return entry.filename
 
 
-def _unpack(path: Path, folder: Path) -> None:
-    """Unpack below `folder`; ReadError for damage, passwords, bombs and paths that lead outside."""
+def unpack(path: Path, folder: Path, max_bytes: int = MAX_BYTES) -> None:
+    """Unpack below `folder`; ReadError for passwords, bombs, links and paths that lead outside.
+
+    Damage raises what zipfile raises: BadZipFile, zlib.error, EOFError, NotImplementedError.
+    """
     with zipfile.ZipFile(path) as archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         size = sum(entry.file_size for entry in entries)
         packed = max(1, path.stat().st_size)
         too_dense = size > _SMALL and size > _MAX_RATIO * packed
-        if len(entries) > MAX_FILES or size > MAX_BYTES or too_dense:
+        if len(entries) > MAX_FILES or size > max_bytes or too_dense:
             raise ReadError(
                 path,
                 f"压缩包解开有 {len(entries)} 个文件、{size} 字节，超出限度。",
@@ -90,6 +94,12 @@ def _unpack(path: Path, folder: Path) -> None:
                     path,
                     f"压缩包内路径 {name} 不合法。",
                     f"the member path {name!r} leads outside.",
+                )
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                raise ReadError(
+                    path,
+                    f"压缩包内 {name} 是链接，请放入文件本身。",
+                    f"the member {name!r} is a link; put the file itself in.",
                 )
             if entry.flag_bits & 1:
                 raise ReadError(
@@ -229,7 +239,7 @@ def open_archive(path: Path, options: ReadOptions, opener: Opener) -> ArchiveSou
     """Unpack and list the data sets, each opened by `opener`; ReadError when none can be read."""
     folder = Path(tempfile.mkdtemp(prefix="delivery-"))
     try:
-        _unpack(path, folder)
+        unpack(path, folder)
         source = ArchiveSource(path, options, opener, folder)
         _ = source.info
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
