@@ -77,9 +77,8 @@ def _wrong(text: str) -> str:
 
 def measure_service(plan: Plan, dsn: str, postgres: int) -> Iterator[dict[str, Any]]:
     """Latencies by case, then memory and time to ready."""
-    os.environ["GEOSERVER_PY_WORKERS"] = str(WORKERS)
     began = time.perf_counter()
-    with ours(plan, dsn, cache_mb=16, name="gazetteer") as server:
+    with ours(plan, dsn, cache_mb=16, workers=WORKERS, name="gazetteer") as server:
         ready = time.perf_counter() - began
         for case, lines in paths(sample(dsn, QUERIES)).items():
             file = plan.folder / f"gazetteer-{case}.txt"

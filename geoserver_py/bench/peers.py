@@ -1,4 +1,4 @@
-"""The servers under load: this one and its peers, each from a venv of its own, one worker each."""
+"""The servers under load: this one and its peers, each in its own venv, with as many processes."""
 
 from __future__ import annotations
 
@@ -55,13 +55,16 @@ def _check(command: Sequence[str], environment: Mapping[str, str] | None = None)
 
 
 @contextlib.contextmanager
-def ours(plan: Plan, dsn: str, *, cache_mb: int, name: str = "geoserver_py") -> Iterator[Server]:
-    """Run this service as `geoserver-py serve` does, with a tile cache of `cache_mb` MiB."""
+def ours(
+    plan: Plan, dsn: str, *, cache_mb: int, workers: int, name: str = "geoserver_py"
+) -> Iterator[Server]:
+    """Run this service as `geoserver-py serve` does; a tile cache of `cache_mb` MiB a worker."""
     environment = {
         "GEOSERVER_PY_DATABASE_URL": dsn,
         "GEOSERVER_PY_DATA_DIR": str(plan.folder / "serve"),
         "GEOSERVER_PY_TILE_CACHE_MB": str(cache_mb),
         "GEOSERVER_PY_LOG_LEVEL": "warning",
+        "GEOSERVER_PY_WORKERS": str(workers),
     }
     program = Path(sys.executable).with_name("geoserver-py")
     with _running(plan, name, [str(program), "serve"], environment, "/readyz", flag="--port") as s:
@@ -69,8 +72,8 @@ def ours(plan: Plan, dsn: str, *, cache_mb: int, name: str = "geoserver_py") -> 
 
 
 @contextlib.contextmanager
-def tipg(plan: Plan, cluster: ClusterInfo) -> Iterator[Server]:
-    """Run tipg as its documentation does: uvicorn, its own defaults, one worker."""
+def tipg(plan: Plan, cluster: ClusterInfo, workers: int) -> Iterator[Server]:
+    """Run tipg as its documentation does: uvicorn, its own defaults."""
     bin_dir = make_venv(plan, "tipg")
     host = quote(str(cluster.sockets), safe="")
     environment = {
@@ -80,14 +83,14 @@ def tipg(plan: Plan, cluster: ClusterInfo) -> Iterator[Server]:
         # its default of 10 000 leaves features out of tiles at random, which is no like for like
         "TIPG_MAX_FEATURES_PER_TILE": "1000000",
     }
-    command = [str(bin_dir / "uvicorn"), "tipg.main:app", "--log-level", "warning"]
+    command = [*_uvicorn(bin_dir, workers), "tipg.main:app"]
     with _running(plan, "tipg", command, environment, "/healthz", flag="--port") as server:
         yield server
 
 
 @contextlib.contextmanager
-def pygeoapi(plan: Plan, cluster: ClusterInfo) -> Iterator[Server]:
-    """Run stock pygeoapi with its PostgreSQL provider: its Starlette app, one worker."""
+def pygeoapi(plan: Plan, cluster: ClusterInfo, workers: int) -> Iterator[Server]:
+    """Run stock pygeoapi with its PostgreSQL provider: its Starlette app."""
     bin_dir = make_venv(plan, "pygeoapi")
     port = free_port()
     config = plan.folder / "pygeoapi.yml"
@@ -103,11 +106,15 @@ def pygeoapi(plan: Plan, cluster: ClusterInfo) -> Iterator[Server]:
         ],
         {**os.environ, **environment},
     )  # fmt: skip
-    command = [str(bin_dir / "uvicorn"), "pygeoapi.starlette_app:APP", "--log-level", "warning"]
+    command = [*_uvicorn(bin_dir, workers), "pygeoapi.starlette_app:APP"]
     with _running(
         plan, "pygeoapi", command, environment, "/conformance?f=json", flag="--port", port=port
     ) as server:
         yield server
+
+
+def _uvicorn(bin_dir: Path, workers: int) -> list[str]:
+    return [str(bin_dir / "uvicorn"), "--log-level", "warning", "--workers", str(workers)]
 
 
 def pygeoapi_config(cluster: ClusterInfo, port: int) -> dict[str, Any]:

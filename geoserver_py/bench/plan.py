@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SEED = 20261122
@@ -25,6 +26,8 @@ class Plan:
     repeats: int = 3
     clients: tuple[int, ...] = (1, 8)
     urls: int = 500
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """Processes of each server: one a core, as each of them is run in earnest."""
     parts: tuple[str, ...] = ("etl", "items", "tiles", "extra")
 
     @property

@@ -118,11 +118,12 @@ class _Run:
             cases = item_cases(connection, self.plan) if "items" in self.plan.parts else []
             if "tiles" in self.plan.parts:
                 cases += tile_cases(connection, self.plan)
+        workers = self.plan.workers
         with contextlib.ExitStack() as stack:
             servers = [
-                stack.enter_context(ours(self.plan, self.dsn, cache_mb=0)),
-                stack.enter_context(tipg(self.plan, self.cluster)),
-                stack.enter_context(pygeoapi(self.plan, self.cluster)),
+                stack.enter_context(ours(self.plan, self.dsn, cache_mb=0, workers=workers)),
+                stack.enter_context(tipg(self.plan, self.cluster, workers)),
+                stack.enter_context(pygeoapi(self.plan, self.cluster, workers)),
             ]
             for case in cases:
                 self.outcome.sizes[case.name] = verify(case, servers)
@@ -183,15 +184,15 @@ class _Run:
     # -- rows of their own ---------------------------------------------------------------------
 
     def _extra(self) -> None:
-        """gzip, cached tiles, 304, memory of long downloads, stalled clients."""
+        """gzip, cached tiles, 304, memory of long downloads, stalled clients: one process each."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             connection.execute("SET plan_cache_mode = force_custom_plan")
             known = {case.name: case for case in item_cases(connection, self.plan)}
             known |= {case.name: case for case in tile_cases(connection, self.plan)}
         with (
-            ours(self.plan, self.dsn, cache_mb=0) as plain,
-            tipg(self.plan, self.cluster) as peer,
-            ours(self.plan, self.dsn, cache_mb=512, name="geoserver_py-cache") as cached,
+            ours(self.plan, self.dsn, cache_mb=0, workers=1) as plain,
+            tipg(self.plan, self.cluster, workers=1) as peer,
+            ours(self.plan, self.dsn, cache_mb=512, workers=1, name="geoserver_py-cache") as cached,
         ):
             self.say("bench: memory of a long download")
             self.outcome.streamed = stream(plain)

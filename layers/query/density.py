@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,20 +40,40 @@ class Density:
     bounds: Bounds
     cells: NDArray[np.float64]
 
-    def rows_in(self, area: Sequence[float]) -> float:
+    def rows_in(self, area: Bounds) -> float:
         """Return about how many rows meet (west, south, east, north), EPSG:4490 degrees."""
         west, south, east, north = self.bounds
-        columns = _shares(area[0], area[2], west, east)
-        rows = _shares(area[1], area[3], south, north)
-        return float(rows @ self.cells @ columns)
+        left, right = _place(area[0], west, east), _place(area[2], west, east)
+        low, high = _place(area[1], south, north), _place(area[3], south, north)
+        return (
+            self._before(high, right)
+            - self._before(high, left)
+            - self._before(low, right)
+            + self._before(low, left)
+        )
+
+    @cached_property
+    def _sums(self) -> list[list[float]]:
+        """Rows south and west of each corner of the grid: four of them give any rectangle."""
+        sums = np.zeros((CELLS + 1, CELLS + 1))
+        sums[1:, 1:] = self.cells.cumsum(axis=0).cumsum(axis=1)
+        return [[float(value) for value in line] for line in sums]
+
+    def _before(self, y: float, x: float) -> float:
+        """Rows south and west of a place of the grid, spread evenly within each cell."""
+        row, column = min(int(y), CELLS - 1), min(int(x), CELLS - 1)
+        up, along = y - row, x - column
+        lower, upper = self._sums[row], self._sums[row + 1]
+        below = lower[column] + along * (lower[column + 1] - lower[column])
+        above = upper[column] + along * (upper[column + 1] - upper[column])
+        return below + up * (above - below)
 
 
-def _shares(low: float, high: float, first: float, last: float) -> NDArray[np.float64]:
-    """What share of each of the cells from `first` to `last` lies between `low` and `high`."""
-    edges = np.linspace(first, last, CELLS + 1)
-    inside = np.minimum(high, edges[1:]) - np.maximum(low, edges[:-1])
-    width = (last - first) / CELLS
-    return np.clip(inside / width, 0.0, 1.0) if width > 0 else (inside >= 0).astype(float)
+def _place(value: float, first: float, last: float) -> float:
+    """Return where a coordinate lies on an axis of CELLS cells, ends included."""
+    if last <= first:  # all rows on one meridian or parallel
+        return 0.0 if value < first else float(CELLS)
+    return min(max((value - first) / (last - first), 0.0), 1.0) * CELLS
 
 
 async def load_densities(

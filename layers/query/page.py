@@ -28,6 +28,7 @@ from layers.query.predicate import (
     condition_sql,
     conditions_of,
     predicate_params,
+    upright,
 )
 
 PAGE_COLUMNS = ("features", "found", "last_fid")
@@ -197,11 +198,15 @@ def scan_of(query: FeatureQuery, density: Density | None) -> int | None:
     """
     if query.bbox is None or density is None:
         return None
-    try:
-        area = rectangle_in_storage(query.bbox, query.bbox_crs or parse_crs("CRS84"))
-    except CrsDomainError:
-        return None
-    hits = max(density.rows_in(shapely.bounds(area).tolist()), 1.0)
+    area = query.bbox
+    if not upright(query):
+        try:
+            inside = rectangle_in_storage(query.bbox, query.bbox_crs or parse_crs("CRS84"))
+        except CrsDomainError:
+            return None
+        west, south, east, north = shapely.bounds(inside)
+        area = (float(west), float(south), float(east), float(north))
+    hits = max(density.rows_in(area), 1.0)
     wanted = query.limit + query.offset + 1
     if hits * hits <= wanted * density.rows:
         return None
