@@ -125,6 +125,21 @@ class Waiver:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckPoints:
+    """Points of known position, surveyed apart from the delivery, that prove its accuracy.
+
+    `id` is the column of the features' identifiers; None compares each point with the nearest
+    vertex within `search_m` metres.
+    """
+
+    file: FileSource
+    coordsys: str
+    columns: PositionColumns
+    id: str | None
+    search_m: float
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """Files that go into one layer in one coordinate system."""
 
@@ -138,6 +153,7 @@ class Load:
     where: Mapping[str, tuple[str | None, ...]]
     answers: Mapping[str, str]
     accept_accuracy: Waiver | None
+    check_points: CheckPoints | None = None
     from_points: FromPoints | None = None
     """Set: `columns` name the position in the point table, not in the file of rows."""
 
@@ -160,7 +176,7 @@ class Delivery:
 _DELIVERY_KEYS = ("delivery", "bureau", "city", "synthetic", "datum_parameters", "loads")
 _LOAD_KEYS = (
     "layer", "files", "coordsys", "columns", "mode", "id", "fields", "where", "answers",
-    "accept_accuracy", "geometry",
+    "accept_accuracy", "geometry", "check_points",
 )  # fmt: skip
 _FILE_KEYS = ("path", "encoding", "layer", "sheet", "points")
 _JOIN_KEYS = ("sheet", "id", "start", "end", "z")
@@ -299,7 +315,28 @@ def _load(entry: Any, at: _At, path: Path) -> Load:
         where=_where(load.get("where"), at),
         answers={str(k): at.text(v, f"answers.{k}") for k, v in answers.items()},
         accept_accuracy=_waiver(load.get("accept_accuracy"), at),
+        check_points=_check_points(load.get("check_points"), at, path),
         from_points=join,
+    )
+
+
+def _check_points(value: Any, at: _At, path: Path) -> CheckPoints | None:
+    if value is None:
+        return None
+    inner = at.inside("check_points")
+    known = ("file", "encoding", "sheet", "coordsys", "columns", "id", "search_m")
+    points = inner.mapping(value, known, required=("file", "coordsys", "columns"))
+    columns = _columns(points["columns"], inner)
+    search = points.get("search_m", 2.0)
+    if columns is None or isinstance(search, bool) or not isinstance(search, int | float):
+        raise inner.error("search_m", "须为米数 (must be metres)")
+    file = {"path": points["file"], "encoding": points.get("encoding")}
+    return CheckPoints(
+        file=_file({**file, "sheet": points.get("sheet")}, inner, path),
+        coordsys=inner.text(points["coordsys"], "coordsys"),
+        columns=columns,
+        id=inner.optional(points.get("id"), "id"),
+        search_m=float(search),
     )
 
 

@@ -20,7 +20,7 @@ from etl.arrays import StagedLayer, after, read
 from etl.checks import coverage, network, proximity
 from etl.checks.finding import Rule
 from etl.checks.limits import fields_of
-from etl.checks.rules import Scope, Severity
+from etl.checks.rules import RULES, Scope, Severity
 from etl.checks.whole import (
     LayerCheck,
     Located,
@@ -29,6 +29,7 @@ from etl.checks.whole import (
     named,
 )
 from etl.ledger import Rejection
+from etl.measure import Judged
 from layers.definition import LayerDefinition
 from layers.staging import Staging
 
@@ -115,7 +116,7 @@ def judge_together(
     delivered: Mapping[str, StagedLayer],
     known: Mapping[str, LayerDefinition],
     bureau: str,
-) -> list[Rejection]:
+) -> Judged:
     """Findings of the rules that need another layer; refused rows leave staging.
 
     References first: what names nothing takes no part in a network.
@@ -123,16 +124,16 @@ def judge_together(
     rules = layer.book.of_scope(Scope.DELIVERY)
     references = [rule for rule in rules if rule.name == "reference"]
     pairs = [rule for rule in rules if rule.name in PAIR_CHECKS]
-    out: list[Rejection] = []
+    judged = Judged()
     for rule in references:
-        out += _references(connection, layer, rule, delivered, known, bureau)
+        _references(judged, connection, layer, rule, delivered, known, bureau)
     own: Whole | None = None
     found: list[PlacedFinding] = []
     for rule in pairs:
         check = PAIR_CHECKS[rule.name]
         view = after(connection, str(rule.parameters[check.other]), delivered, known, bureau)
         if view is None:
-            out.append(_unjudged(rule, str(rule.parameters[check.other])))
+            judged.notes.append(_unjudged(rule, str(rule.parameters[check.other])))
             continue
         if own is None:
             own = _own(connection, layer, pairs)
@@ -141,10 +142,11 @@ def judge_together(
             centres=check.other_centres, values=view.values,
         )  # fmt: skip
         if not len(other):
-            out.append(_unjudged(rule, view.definition.name))
+            judged.notes.append(_unjudged(rule, view.definition.name))
             continue
         found += check.run(rule, own, other)
-    return out + _settle(connection, layer.staging, found)
+    judged.rejections += _settle(connection, layer.staging, found)
+    return judged
 
 
 def _own(connection: psycopg.Connection, layer: StagedLayer, rules: Sequence[Rule]) -> Whole:
@@ -159,12 +161,11 @@ def _own(connection: psycopg.Connection, layer: StagedLayer, rules: Sequence[Rul
     )  # fmt: skip
 
 
-def _unjudged(rule: Rule, other: str) -> Rejection:
-    return Rejection(
-        file=None, row=None, id=None, rule=rule.name, severity=Severity.WARN.value, record=None,
-        reason=f"图层 {other} 没有数据，此项未检查 (not checked: the layer {other} holds nothing)",
-        place=None,
-    )  # fmt: skip
+def _unjudged(rule: Rule, other: str) -> str:
+    return (
+        f"{RULES[rule.name].title}: 图层 {other} 没有数据，未检查 "
+        f"(not checked: the layer {other} holds nothing)"
+    )
 
 
 def _settle(
@@ -206,24 +207,27 @@ def remove(connection: psycopg.Connection, staging: Staging, rows: Iterable[Loca
 
 
 def _references(
+    judged: Judged,
     connection: psycopg.Connection,
     layer: StagedLayer,
     rule: Rule,
     delivered: Mapping[str, StagedLayer],
     known: Mapping[str, LayerDefinition],
     bureau: str,
-) -> list[Rejection]:
+) -> None:
     """Rows one of whose `fields` names nothing in the column `key` of the layer `to`."""
     target = str(rule.parameters["to"])
     view = after(connection, target, delivered, known, bureau)
     if view is None:
-        return [_unjudged(rule, target)]
+        judged.notes.append(_unjudged(rule, target))
+        return
     key = sql.Identifier(str(rule.parameters.get("key", "id")))
     some = connection.execute(
         sql.SQL("SELECT EXISTS (SELECT FROM {} AS target)").format(view.select), view.values
     ).fetchone()
     if some is None or not some[0]:
-        return [_unjudged(rule, target)]
+        judged.notes.append(_unjudged(rule, target))
+        return
     has_geometry = layer.definition.geometry is not None
     place = "ST_AsBinary(ST_PointOnSurface(ST_Force2D(s.geom)))" if has_geometry else "NULL::bytea"
     statement = sql.SQL(
@@ -262,4 +266,4 @@ def _references(
             )  # fmt: skip
     if rule.severity is not Severity.WARN:
         remove(connection, layer.staging, out)
-    return list(out.values())
+    judged.rejections += out.values()

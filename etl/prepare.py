@@ -26,6 +26,7 @@ from etl.detection import Detection, References, detect
 from etl.inspect import declared_name
 from etl.judge import judge_layer, judge_together
 from etl.ledger import Rejection
+from etl.measure import measure_check_points, measure_offsets
 from etl.pull import last_success
 from etl.readers import Batch, ReadOptions, Source, open_source
 from etl.readers.service import open_pull
@@ -133,11 +134,24 @@ def compare(context: Context, work: LayerWork, works: Sequence[LayerWork]) -> No
         return
     delivered = {w.definition.name: w.staged(w.staging) for w in works if w.staging is not None}
     own = delivered[work.definition.name]
-    found = judge_together(
-        context.work, own, delivered, context.known, context.delivery.bureau
-    )
-    if found:
-        _keep(context, work, found)
+    parts = [
+        judge_together(context.work, own, delivered, context.known, context.delivery.bureau),
+        measure_offsets(context.work, own, delivered, context.known, context.delivery.bureau),
+    ]
+    for load in work.loads:
+        if load.check_points is not None:
+            required, waiver = work.definition.required_accuracy_m, load.accept_accuracy
+            allowed = required if waiver is None else max(waiver.metres, required or 0.0)
+            parts.append(
+                measure_check_points(
+                    context.work, own, load.check_points, context.registry, allowed
+                )
+            )
+    for part in parts:
+        work.tally.notes += part.notes
+        work.tally.measures += part.measures
+        _keep(context, work, part.rejections)
+    if any(part.rejections for part in parts):
         _require_rows(context, work, work.staging)
 
 
@@ -416,10 +430,13 @@ def _note(work: LayerWork, found: Iterable[Rejection]) -> None:
         tally.rules[row.rule] += 1
         if row.severity == Severity.BLOCK and tally.blocked is None:
             tally.blocked = f"{RULE_TITLES.get(row.rule, row.rule)}: {row.reason}"
-        shown = RowReport(row.file, row.row, row.id, row.rule, row.reason, row.severity, row.record)
+        place = None if row.place is None else (round(row.place.x, 6), round(row.place.y, 6))
+        shown = RowReport(
+            row.file, row.row, row.id, row.rule, row.reason, row.severity, row.record, place
+        )
         if tally.first is None and row.severity != Severity.WARN and row.row is not None:
             tally.first = shown
         if len(tally.sample) < SAMPLE_ROWS:
             tally.sample.append(shown)
-        if row.place is not None and len(tally.places) < SAMPLE_PLACES:
-            tally.places.append((round(row.place.x, 6), round(row.place.y, 6)))
+        if place is not None and len(tally.places) < SAMPLE_PLACES:
+            tally.places.append(place)

@@ -242,6 +242,8 @@ class _Transaction:
             rules=dict(work.tally.rules.most_common()),
             sample=tuple(work.tally.sample),
             places=tuple(work.tally.places),
+            measures=tuple(work.tally.measures),
+            notes=tuple(work.tally.notes),
             frame=(extent.west, extent.south, extent.east, extent.north),
             accuracy_m=max((f.datum["accuracy_m"] for f in work.files if f.datum), default=None),
             required_accuracy_m=work.definition.required_accuracy_m,
@@ -284,6 +286,17 @@ def _steps(report: LoadReport) -> list[Mapping[str, Any]]:
             }
             if waiver not in steps:
                 steps.append(waiver)
+    steps += [
+        {
+            "name": "检查点 check points",
+            "kind": "check_points",
+            "accuracy_m": measure["rmse_m"],
+            "authority": report.bureau,
+            "parameters": dict(measure),
+        }
+        for measure in report.measures
+        if measure["kind"] == "check_points"
+    ]
     return steps
 
 

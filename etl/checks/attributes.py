@@ -41,13 +41,21 @@ def check_attributes(
                 f"图层 {definition.name}: exclusive 须列出两个以上的字段 fields: [a, b]"
             )
         present = [~nulls(columns[name]) for name in names if name in columns]
+        titles = "、".join(definition.field_by_name[name].title.zh for name in names)
         if len(present) > 1:
-            titles = "、".join(definition.field_by_name[name].title.zh for name in names)
             findings += book.finding(
                 "exclusive",
                 np.sum(present, axis=0) > 1,
                 lambda _row: (
                     f"{titles} 不能同时有值 (only one of {', '.join(names)} may be filled)"
+                ),
+            )
+        if rule.parameters.get("required") and present:
+            findings += book.finding(
+                "exclusive",
+                ~np.any(present, axis=0),
+                lambda _row: (
+                    f"{titles} 都为空，须填其一 (one of {', '.join(names)} must be filled)"
                 ),
             )
     return findings

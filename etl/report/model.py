@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from etl.checks.rules import rule_book
+
 SAMPLE_ROWS = 100
 """Rejected rows shown in a report; all of them are in catalog.reject."""
 
@@ -66,6 +68,8 @@ class RowReport:
     reason: str
     severity: str
     record: Mapping[str, Any] | None
+    place: tuple[float, float] | None = None
+    """Where, EPSG:4490: longitude, latitude."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,10 @@ class LoadReport:
     rules: Mapping[str, int] = field(default_factory=dict)
     sample: tuple[RowReport, ...] = ()
     places: tuple[tuple[float, float], ...] = ()
+    measures: tuple[Mapping[str, Any], ...] = ()
+    """Accuracy measured: RMSE at check points, offsets to neighbouring layers; each says itself."""
+    notes: tuple[str, ...] = ()
+    """What could not be checked, and why."""
     frame: tuple[float, float, float, float] | None = None
     accuracy_m: float | None = None
     required_accuracy_m: float | None = None
@@ -120,7 +128,12 @@ class LoadReport:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, for catalog.run.report and `--json`."""
-        return {**asdict(self), "sentence": self.sentence(), "rate": round(self.rate, 1)}
+        return {
+            **asdict(self),
+            "sentence": self.sentence(),
+            "rate": round(self.rate, 1),
+            "rule_book": rule_book(self.rules),
+        }
 
 
 class Tally:
@@ -133,5 +146,7 @@ class Tally:
         self.places: list[tuple[float, float]] = []
         self.first: RowReport | None = None
         """The first row that was kept out, in the order of the files."""
+        self.measures: list[Mapping[str, Any]] = []
+        self.notes: list[str] = []
         self.blocked: str | None = None
         """First finding of severity block."""

@@ -79,7 +79,10 @@ def collection(
         "positionalAccuracy": {
             "stated_m": layer.accuracy_m,
             "required_m": definition.required_accuracy_m,
-            "datumSteps": layer.applied_steps,
+            "datumSteps": [s for s in layer.applied_steps if s["kind"] != "check_points"],
+            "checkPoints": [
+                s["parameters"] for s in layer.applied_steps if s["kind"] == "check_points"
+            ],
         },
     }
     return body

@@ -127,7 +127,10 @@ _LAND = {
 
 
 def land_use(core: Core, drawn_water: Geometries) -> tuple[pd.DataFrame, Geometries]:
-    """One plot a block, between the streets and outside the water, in EPSG:4548."""
+    """One plot a block between the streets, cut by the river; ponds in it are plots too. EPSG:4548.
+
+    Land use leaves nothing out: what lies inside a plot and is not of its class has its own.
+    """
     column, row = core.column, core.row
     left, right = column * BLOCK + half_width(column), (column + 1) * BLOCK - half_width(column + 1)
     low, high = row * BLOCK + half_width(row), (row + 1) * BLOCK - half_width(row + 1)
@@ -143,7 +146,11 @@ def land_use(core: Core, drawn_water: Geometries) -> tuple[pd.DataFrame, Geometr
         wet = shapely.union_all(drawn_water[hits[1][hits[0] == plot]])
         plots[plot] = shapely.difference(plots[plot], wet)
     kept = shapely.area(plots) > 1.0
-    shapes = bent(plots[kept])
+    parts, owner = shapely.get_parts(plots, return_index=True)
+    rings, part = shapely.get_rings(parts, return_index=True)
+    hole = np.concatenate([[False], part[1:] == part[:-1]])  # each part's first ring is its outside
+    pond_of = owner[part[hole]]
+    shapes = bent(np.concatenate([plots[kept], shapely.polygons(rings[hole])]))
     codes = core.village_codes()[core.village]
     serial = pd.Series(core.village).groupby(core.village).cumcount().to_numpy() + 1
     frame = pd.DataFrame(
@@ -153,6 +160,11 @@ def land_use(core: Core, drawn_water: Geometries) -> tuple[pd.DataFrame, Geometr
             "class_name": [_LAND[int(k)][1] for k in core.kind],
             "plot_no": [f"{c[-6:]}-{s:03d}" for c, s in zip(codes, serial, strict=True)],
         }
-    )[kept].reset_index(drop=True)
+    )
+    ponds = frame.iloc[pond_of].assign(class_code="1704", class_name="坑塘水面")
+    turn = pd.Series(pond_of).groupby(pond_of).cumcount().to_numpy() + 1
+    for name in ("id", "plot_no"):
+        ponds[name] = [f"{text}W{n}" for text, n in zip(ponds[name], turn, strict=True)]
+    frame = pd.concat([frame[kept], ponds], ignore_index=True)
     frame["area_m2"] = np.round(shapely.area(shapes), 2)
     return frame, shapes

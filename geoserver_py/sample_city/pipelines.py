@@ -21,6 +21,7 @@ from geoserver_py.sample_city.core import IntArray
 from geoserver_py.sample_city.plane import BLOCK, FloatArray, Geometries, bend
 from geoserver_py.sample_city.streets import PRIMARY, SECONDARY, Sections, street_class
 
+BoolArray = NDArray[np.bool_]
 STEP = 50.0
 """Metres between points: a segment is 0.05 to 75 m long (acceptance rule of CJJ 61 surveys)."""
 MOST_SECTIONS = 1600
@@ -155,7 +156,8 @@ def _one(pipe: Pipe, sections: Sections, rng: np.random.Generator) -> Pipelines:
             "surveyed_on": np.datetime_as_string(days, unit="D"),
         }
     )
-    size = np.array(pipe.sections)[rng.integers(0, len(pipe.sections), m)]
+    run = _runs(first, second, degree, appurtenance)
+    size = np.array(pipe.sections)[rng.integers(0, len(pipe.sections), m)[run]]
     downhill = elevation[first] >= elevation[second]
     line_frame = pd.DataFrame(
         {
@@ -173,7 +175,7 @@ def _one(pipe: Pipe, sections: Sections, rng: np.random.Generator) -> Pipelines:
             "start_elevation_m": elevation[first],
             "end_elevation_m": elevation[second],
             "section_mm": size,
-            "material": np.array(pipe.materials)[rng.integers(0, len(pipe.materials), m)],
+            "material": np.array(pipe.materials)[rng.integers(0, len(pipe.materials), m)[run]],
             "laying_word": pipe.laying,
             "pressure": pipe.pressure,
             "flow_direction": np.where(downhill, 0, 1) if pipe.sheet in DRAINS else 2,
@@ -187,6 +189,24 @@ def _one(pipe: Pipe, sections: Sections, rng: np.random.Generator) -> Pipelines:
     return Pipelines(
         point_frame, np.column_stack([east, north]), elevation, line_frame, first, second
     )
+
+
+def _runs(first: IntArray, second: IntArray, degree: IntArray, fitted: BoolArray) -> IntArray:
+    """(m,) the first segment of each segment's run: a size changes at branches and wells only."""
+    joint: dict[int, int] = {}
+    run = np.arange(len(first))
+
+    def root(at: int) -> int:
+        while run[at] != at:
+            at = int(run[at])
+        return at
+
+    for at, ends in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
+        for node in ends:
+            if degree[node] == 2 and not fitted[node]:
+                one, two = sorted((root(at), root(joint.setdefault(node, at))))
+                run[two] = one
+    return np.array([root(at) for at in range(len(run))], dtype=np.int64)
 
 
 def _point_numbers(count: int) -> NDArray[np.object_]:

@@ -33,7 +33,8 @@ def layered(database: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def faulty(folder: Path) -> None:
     lon, lat = CENTRE_GCJ02
-    records = [component(n, lon=lon, lat=lat) for n in range(3)]
+    # a metre apart: two covers in one place are a finding of their own
+    records = [component(n, lon=lon + n * 1e-5, lat=lat) for n in range(3)]
     records[1]["GLBJMC"] = "<script>alert(1)</script>"
     records[1]["GLBJZT"] = "坏掉"
     write_csv(folder / "components.csv", records)
