@@ -1,4 +1,4 @@
-"""Addresses in Latin letters: pinyin with tones or blanks, English class words, official order.
+"""Addresses in Latin letters: pinyin with tones or blanks, English class words, either order.
 
 ``41 Jiaying Middle Road, Meijiang District`` is read as ``41jiayingzhonglu,meijiangqu``: class
 words become the syllables of the Chinese class, so that names are found by their pinyin.
@@ -18,6 +18,7 @@ _CLASSES = {
     "building": "dong", "east": "dong", "west": "xi", "south": "nan", "north": "bei",
     "middle": "zhong", "central": "zhong", "number": "no", "china": "", "prc": "",
 }  # fmt: skip
+_TWO = 2
 _WORD = re.compile("[a-z]+")
 _SIDES = frozenset({"east", "west", "south", "north", "middle", "central"})
 _ROADS = frozenset({"road", "rd", "street", "st", "avenue", "ave", "boulevard", "blvd"})
@@ -55,4 +56,28 @@ def romanised(normalised: Normalised) -> Normalised:
         key="".join(character for character, _, _ in kept),
         starts=tuple(normalised.starts[low] for _, low, _ in kept),
         ends=tuple(normalised.ends[high] for _, _, high in kept),
+    )
+
+
+def reversed_parts(normalised: Normalised) -> Normalised | None:
+    """The parts between commas from the last to the first, as Western addresses are written.
+
+    None where there is one part only.
+    """
+    parts = normalised.key.split(",")
+    if len(parts) < _TWO:
+        return None
+    order: list[int] = []
+    end = len(normalised.key)
+    for part in reversed(parts):
+        order += [*range(end - len(part), end)]
+        if len(part) < end:
+            order.append(end - len(part) - 1)  # the comma, now behind its part
+        end -= len(part) + 1
+    return Normalised(
+        source=normalised.source,
+        text="".join(normalised.text[i] for i in order),
+        key="".join(normalised.key[i] for i in order),
+        starts=tuple(normalised.starts[i] for i in order),
+        ends=tuple(normalised.ends[i] for i in order),
     )

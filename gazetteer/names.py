@@ -138,3 +138,22 @@ def pinyin_keys(name: str) -> tuple[str, ...]:
 def homophone_key(key: str) -> str:
     """Likeliest toneless pinyin of a key, for comparing names that sound alike."""
     return " ".join((syllables(character) or (character,))[0] for character in key)
+
+
+_BLURRED = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("f", "h"), ("r", "l"))
+
+
+def blurred_key(key: str) -> str:
+    """Sounds of a key without what southern speakers do not keep apart: zh and z, n and l, f and h,
+    -ng and -n (the 模糊音 of every pinyin keyboard).
+    """
+    return " ".join(_blurred((syllables(character) or (character,))[0]) for character in key)
+
+
+@lru_cache(maxsize=8192)
+def _blurred(syllable: str) -> str:
+    for one, other in _BLURRED:
+        if syllable.startswith(one):
+            syllable = other + syllable[len(one) :]
+            break
+    return syllable.removesuffix("g") if syllable.endswith("ng") else syllable

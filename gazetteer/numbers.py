@@ -56,7 +56,9 @@ _OBJECT = re.compile(
 _SEPARATORS = "-/#号楼栋幢座"
 _DIGITS = re.compile("[0-9]{1,9}")
 _BARE = re.compile(r"(?P<main>[0-9]{1,5})(?:-(?P<dash>[0-9]{1,4}))?$")
-_LEADING = re.compile(r"(?:no\.?|#)?(?P<main>[0-9]{1,5})(?:-(?P<dash>[0-9]{1,4}))?,?(?=[a-z]{4})")
+_LEADING = re.compile(
+    r"(?:(?<=,)|^)(?:no\.?|#)?(?P<main>[0-9]{1,5})(?:-(?P<dash>[0-9]{1,4}))?,?(?=[a-z]{4})"
+)
 _POST = re.compile(
     r"(?:桩号)?k(?P<km>[0-9]{1,4})(?:\+(?P<metres>[0-9]{1,3}))?(?:米|m)?"
     r"|(?<=[线道速路])(?P<km2>[0-9]{1,4})(?:公里|千米|km)(?:\+?(?P<metres2>[0-9]{1,3})(?:米|m))?"
@@ -239,13 +241,11 @@ def trailing_number(key: str, start: int) -> Part | None:
     return Part(match.start(), match.end(), Kind.NUMBER, str(number), number)
 
 
-def leading_number(key: str) -> Part | None:
-    """A number before the name of its road, as Latin addresses have it: 41 Jiaying Zhonglu."""
-    match = _LEADING.match(key)
-    if match is None:
-        return None
-    number = _from_match(match)
-    return Part(match.start(), match.end(), Kind.NUMBER, str(number), number)
+def leading_numbers(key: str) -> Iterator[Part]:
+    """Numbers before the name of their road, as Latin addresses have them: 41 Jiaying Zhonglu."""
+    for match in _LEADING.finditer(key):
+        number = _from_match(match)
+        yield Part(match.start(), match.end(), Kind.NUMBER, str(number), number)
 
 
 def strokes(key: str, start: int) -> list[Part]:

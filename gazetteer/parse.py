@@ -11,12 +11,19 @@ import re
 from collections.abc import Iterator
 
 from gazetteer.index import Form, GazetteerIndex
-from gazetteer.latin import romanised
+from gazetteer.latin import reversed_parts, romanised
 from gazetteer.lattice import search
 from gazetteer.levels import Kind, Status
 from gazetteer.names import CLASS_CHARACTERS
-from gazetteer.normalise import is_han, normalise
-from gazetteer.numbers import NUMBER_PREFIXES, Part, leading_number, parts, strokes, trailing_number
+from gazetteer.normalise import Normalised, is_han, normalise
+from gazetteer.numbers import (
+    NUMBER_PREFIXES,
+    Part,
+    leading_numbers,
+    parts,
+    strokes,
+    trailing_number,
+)
 from gazetteer.readings import OUTSIDE, Edge, Parse, Reading, known_edge
 from gazetteer.relative import CROSSINGS, displacing_ranges
 from gazetteer.shapes import reshaped, shape_of
@@ -80,8 +87,7 @@ def parse(index: GazetteerIndex, text: str) -> Parse:
     key = normalised.key
     if key.isascii() and any(character.isalpha() for character in key):
         # pinyin typed with blanks between syllables, English class words
-        normalised = romanised(normalised)
-        key = normalised.key
+        return _latin(index, romanised(normalised))
     plain = key.isascii() or _DIGIT.isdisjoint(key)
     if plain or _HIGHWAY.search(key) or index.has_numbered_name(key):
         readings, loose = _readings(index, key)
@@ -94,6 +100,15 @@ def parse(index: GazetteerIndex, text: str) -> Parse:
         known = index.memory[shape] = _readings(index, shape)
     readings, loose = known
     return Parse(normalised, tuple(reshaped(r, key, places) for r in readings), loose)
+
+
+def _latin(index: GazetteerIndex, normalised: Normalised) -> Parse:
+    """A Latin text in the order of Chinese addresses or in that of Western ones."""
+    parses = [Parse(normalised, *_readings(index, normalised.key))]
+    turned = reversed_parts(normalised)
+    if turned is not None:
+        parses.append(Parse(turned, *_readings(index, turned.key)))
+    return min(parses, key=lambda parsed: parsed.readings[0].cost)
 
 
 def _readings(index: GazetteerIndex, key: str) -> tuple[tuple[Reading, ...], bool]:
@@ -154,8 +169,7 @@ def _rule_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
     for part in _by_strokes(index, key):
         yield Edge(part.start, part.end, part.kind, part.value, 0.02)
         last = max(last, part.end)
-    first = leading_number(key) if key.isascii() else None
-    if first is not None:
+    for first in leading_numbers(key) if key.isascii() else ():
         span = (first.start, first.end)
         yield Edge(*span, Kind.NUMBER, first.value, 0.3, form=Form.PINYIN, number=first.number)
     digits = len(key) - len(key.rstrip("0123456789-"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice, pairwise
 
 from gazetteer.answers import Reason
 from gazetteer.history import other_names
@@ -24,6 +25,8 @@ _FOLLOWS = (
     "损坏", "缺失", "漏水", "噪音", "占道", "违", "路面", "垃圾", "井盖", "停", "晚上", "每天",
 )  # fmt: skip
 """Words with which a report goes on to what happened there."""
+
+_BESIDE = "内里口门近旁处店铺同及"
 
 HOW_REASON = {
     How.EXACT: Reason("number", "门牌相符", "the house number is on record"),
@@ -62,6 +65,8 @@ _FORM_DELTA = {
     Form.HOMOPHONE: -0.11,
     Form.FUZZY: -0.12,
 }
+_OTHER_CLASS_OF_VILLAGE = -0.12
+"""兴南社区 for 兴南村: there are many villages, and another may lack one character."""
 CORRECTED = (Form.HOMOPHONE, Form.FUZZY)
 """Forms that are not what was typed, but near it."""
 UNCONFIRMED = Reason(
@@ -74,16 +79,19 @@ def general_reasons(
     normalised: Normalised, reading: Reading, behind: float, place: Place
 ) -> Iterable[Reason]:
     """What the reading as a whole takes from the score, whatever it is matched to."""
+    confirmers = _confirmers(reading)
     for edge in reading.edges:
         if edge.form in _FORM_REASON and edge.form is not None:
             rule, zh, en = _FORM_REASON[edge.form]
             delta = _FORM_DELTA.get(edge.form) or _SHORT_DELTA.get(edge.kind, -0.05)
+            if edge.form is Form.CLASS and edge.kind is Kind.VILLAGE:
+                delta = _OTHER_CLASS_OF_VILLAGE
             typed = normalised.original(edge.start, edge.end)
             meant = _meant(edge, place)
             if edge.form in (Form.FORMER, Form.ALIAS):
                 zh = f"{zh}：{_became(normalised.key[edge.start : edge.end], place.code[:4])}"
             yield Reason(rule, f"{typed} → {meant}（{zh}）", f"{en}: {meant}", delta)
-            if edge.form in CORRECTED and not _confirmed(reading, edge):
+            if edge.form in CORRECTED and not _confirmed(confirmers, edge):
                 yield UNCONFIRMED
         elif edge.is_unknown and not edge.codes:
             yield Reason(
@@ -93,6 +101,11 @@ def general_reasons(
                 -0.2,
             )
     yield from _unread_reasons(normalised, reading)
+    if any(_begins_with_note(*pair) for pair in pairwise(reading.edges)):
+        # 内河岭村 need not be 河岭村 inside something
+        yield Reason(
+            "gap", "名称之前的字可能属于名称", "what stands before may belong to it", -0.12
+        )
     for before, after in reading.conflicts:
         yield Reason(
             "conflict",
@@ -156,10 +169,11 @@ def _unread_reasons(normalised: Normalised, reading: Reading) -> Iterable[Reason
         f"not used: {words}",
         -max(0.05, 0.03 * missed, 0.45 * missed / total),
     )
-    glued = [e for low, high in missed_ranges if (e := _after(reading, low, high)) is not None]
+    confirmers = _confirmers(reading)
+    glued = _glued(reading, missed_ranges)
     if glued:
         yield Reason("gap", "名称之前有未读的字", "characters before a name were not read", -0.12)
-    if any(e.codes and e.form not in CORRECTED and not _confirmed(reading, e) for e in glued):
+    if any(e.codes and e.form not in CORRECTED and not _confirmed(confirmers, e) for e in glued):
         # the tail of a longer name: 圩镇社区 of a misspelled 荷泗圩镇社区
         yield UNCONFIRMED
 
@@ -183,19 +197,38 @@ def _became(typed: str, city_code: str) -> str:
     return next(known, "")
 
 
-def _after(reading: Reading, low: int, high: int) -> Edge | None:
-    """The name that unread characters stand directly before, so that they belong to it."""
-    if high - low > 2 or not (low == 0 or any(e.end == low and e.places for e in reading.edges)):
-        return None
-    return next((e for e in reading.edges if e.start == high and e.places), None)
+def _glued(reading: Reading, ranges: Iterable[tuple[int, int]]) -> list[Edge]:
+    """Names that one or two unread characters stand directly before, so that they belong to it."""
+    starts = {e.start: e for e in reversed(reading.edges) if e.places}
+    ends = {e.end for e in reading.edges if e.places}
+    return [
+        starts[high]
+        for low, high in ranges
+        if high - low <= 2 and (low == 0 or low in ends) and high in starts
+    ]
 
 
-def _confirmed(reading: Reading, edge: Edge) -> bool:
-    """Whether another name leaves few enough places for a misspelled one: its county or nearer."""
-    return any(
-        e is not edge and e.form in (Form.FULL, Form.SHORT, Form.CLASS) and e.kind >= Kind.COUNTY
-        for e in reading.edges
+def _begins_with_note(before: Edge, name: Edge) -> bool:
+    """Whether one character that says where (内, 口, 近) stands before a village or town name."""
+    return (
+        name.kind in (Kind.TOWN, Kind.VILLAGE)
+        and before.kind is Kind.NOTE
+        and before.end == name.start
+        and before.end - before.start == 1
+        and before.value in _BESIDE
     )
+
+
+def _confirmers(reading: Reading) -> tuple[Edge, ...]:
+    """Two names at most, county or nearer, that leave few enough places for a misspelled one."""
+    sure = (Form.FULL, Form.SHORT, Form.CLASS)
+    found = (e for e in reading.edges if e.form in sure and e.kind >= Kind.COUNTY)
+    return tuple(islice(found, 2))
+
+
+def _confirmed(confirmers: tuple[Edge, ...], edge: Edge) -> bool:
+    """Whether another name than the edge itself confirms it."""
+    return any(e is not edge for e in confirmers)
 
 
 def _meant(edge: Edge, place: Place) -> str:

@@ -14,7 +14,8 @@ from rapidfuzz.distance import OSA
 
 from gazetteer.index import MAX_FUZZY_LENGTH, Entry, Form, GazetteerIndex
 from gazetteer.levels import CODE_LENGTH, Kind, Status
-from gazetteer.names import homophone_key
+from gazetteer.lookalikes import look_alike
+from gazetteer.names import blurred_key, homophone_key
 from gazetteer.normalise import is_han
 from gazetteer.readings import Edge, Reading, known_edge
 from gazetteer.records import Place
@@ -22,10 +23,13 @@ from gazetteer.records import Place
 _ROAD_ENDS = ("大道", "大街", "路", "街", "巷")
 _DIVISION_ENDS = ("镇", "村", "县", "区", "街道", "乡")
 _CLASSES = ("社区", "街道", "大道", "村", "镇", "路", "街", "巷", "县", "区")
-_ONE, _SWAPPED, _SOUND, _TWO = 0.95, 0.75, 0.5, 1.9
-"""Costs of one wrong character, two that changed places, each character of the same sound, two
-wrong ones: less than leaving them unread."""
+_ONE, _SWAPPED, _LOOKS, _NEAR_SOUND, _SOUND, _TWO = 0.95, 0.75, 0.65, 0.65, 0.5, 1.9
+"""Costs of one wrong character, two that changed places, one that looks like the right one or
+nearly sounds like it, each character of the same sound, two wrong ones: less than leaving them
+unread."""
 _LONG_STEM = 4
+Similar = tuple[Kind, Form, float, tuple[Place, ...]]
+"""Kind, form and cost of a correction, and the places that it may mean."""
 
 
 def similar_edges(
@@ -37,6 +41,7 @@ def similar_edges(
     """Names near what stands in and around the ranges that ``reading`` could not read."""
     codes = reading.codes
     seen: set[tuple[int, int]] = set()
+    known: dict[str, list[Similar]] = {}
     for low, high in ranges:
         first, last = _reach(reading, low, high)
         for start in range(max(0, first), high):
@@ -45,9 +50,12 @@ def similar_edges(
                 if (start, end) in seen or not all(is_han(c) or c.isalpha() for c in piece):
                     continue
                 seen.add((start, end))
-                yield from _similar_to(index, piece, start, end, codes)
-                if codes and end - start > _LONG_STEM:
-                    yield from _two_off(index, piece, start, end, codes)
+                if piece not in known:
+                    known[piece] = [*_similar_to(index, piece, codes)]
+                    if codes and end - start > _LONG_STEM:
+                        known[piece] += _two_off(index, piece, codes)
+                for kind, form, cost, places in known[piece]:
+                    yield known_edge(start, end, kind, places, cost, Status.CORRECTED, form)
 
 
 def _reach(reading: Reading, low: int, high: int) -> tuple[int, int]:
@@ -60,10 +68,8 @@ def _reach(reading: Reading, low: int, high: int) -> tuple[int, int]:
     return min(low - 3, *before, low), max(high + 3, *after, high)
 
 
-def _similar_to(
-    index: GazetteerIndex, piece: str, start: int, end: int, codes: frozenset[str]
-) -> Iterator[Edge]:
-    """One edge for all names of a kind that are equally far from the piece: they are rivals."""
+def _similar_to(index: GazetteerIndex, piece: str, codes: frozenset[str]) -> Iterator[Similar]:
+    """One for all names of a kind that are equally far from the piece: they are rivals."""
     own = [e for e in index.entries(piece) if e.form is Form.FULL and e.kind.is_division]
     if own and not _misplaced(own, codes):
         return  # a name of its own is not another one misspelled: 大坪镇 is not 大麻镇
@@ -76,7 +82,7 @@ def _similar_to(
             continue  # of three characters the class word must stand
         places = [p for p in entry.places if not own or _within(p, codes)]
         alike[entry.kind, form, _cost(piece, entry.pattern, form)] += places
-    yield from _edges(alike, start, end)
+    yield from _grouped(alike)
 
 
 def _misplaced(own: Iterable[Entry], codes: frozenset[str]) -> bool:
@@ -100,14 +106,18 @@ def _cost(piece: str, pattern: str, form: Form) -> float:
         return _SOUND * sum(a != b for a, b in zip(piece, pattern, strict=True)) + 0.05
     if len(piece) == len(pattern) and sorted(piece) == sorted(pattern):
         return _SWAPPED + 0.05
+    if len(piece) == len(pattern):
+        wrong = [pair for pair in zip(piece, pattern, strict=True) if pair[0] != pair[1]]
+        if len(wrong) == 1 and look_alike(*wrong[0]):
+            return _LOOKS + 0.05
+    if blurred_key(piece) == blurred_key(pattern):
+        return _NEAR_SOUND + 0.05
     # of several names one character away, the one that sounds most like what was typed
     sounds = (homophone_key(piece), homophone_key(pattern))
     return _ONE + round(0.2 * (1 - OSA.normalized_similarity(*sounds)), 2)
 
 
-def _two_off(
-    index: GazetteerIndex, piece: str, start: int, end: int, codes: frozenset[str]
-) -> Iterator[Edge]:
+def _two_off(index: GazetteerIndex, piece: str, codes: frozenset[str]) -> Iterator[Similar]:
     stem = _stem(piece)
     if len(stem) < _LONG_STEM or len(piece) > MAX_FUZZY_LENGTH:
         return
@@ -122,7 +132,7 @@ def _two_off(
                 if long and distance == 2 and _of_one_class(piece, entry):
                     places = [p for p in entry.places if p.code.startswith(code)]
                     alike[entry.kind, Form.FUZZY, _TWO] += places
-    yield from _edges(alike, start, end)
+    yield from _grouped(alike)
 
 
 def _of_one_class(piece: str, entry: Entry) -> bool:
@@ -137,10 +147,8 @@ def _stem(piece: str) -> str:
     return piece
 
 
-def _edges(
-    alike: dict[tuple[Kind, Form, float], list[Place]], start: int, end: int
-) -> Iterator[Edge]:
+def _grouped(alike: dict[tuple[Kind, Form, float], list[Place]]) -> Iterator[Similar]:
     for (kind, form, cost), places in alike.items():
         ordered = tuple(sorted(dict.fromkeys(places), key=lambda p: (p.code, p.layer, p.id)))
         if ordered:
-            yield known_edge(start, end, kind, ordered, cost, Status.CORRECTED, form)
+            yield kind, form, cost, ordered
