@@ -15,10 +15,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from geoserver_py.memory import keep_freed_memory
 from geoserver_py.metrics import MetricsMiddleware
 from geoserver_py.ogc.bridge import Bridge
 from geoserver_py.portal import portal_routes
-from geoserver_py.problems import Problem, not_found, problem_response
+from geoserver_py.problems import Problem, not_found
+from geoserver_py.representations import problem_answer
 from geoserver_py.services import open_services
 from geoserver_py.settings import Settings, load_settings
 from geoserver_py.shutdown import CutQuietly
@@ -40,6 +42,7 @@ EXPOSED_HEADERS = (
 
 def application() -> Starlette:
     """Build the application from the environment's settings (uvicorn's factory)."""
+    keep_freed_memory()
     return create_application(load_settings())
 
 
@@ -82,15 +85,15 @@ def create_application(settings: Settings) -> Starlette:
     return app
 
 
-async def _problem(_request: Request, error: Exception) -> Response:
+async def _problem(request: Request, error: Exception) -> Response:
     if not isinstance(error, Problem):  # Starlette types handlers by the base class
         raise error
-    return problem_response(error)
+    return problem_answer(request, error)
 
 
-async def _unknown_layer(_request: Request, _error: Exception) -> Response:
+async def _unknown_layer(request: Request, _error: Exception) -> Response:
     """The same words for a layer that is absent and one that the caller may not read."""
-    return problem_response(not_found("这个图层", "no such collection;"))
+    return problem_answer(request, not_found("这个图层", "no such collection;"))
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
@@ -116,41 +119,44 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         problem = Problem(
             error.status_code, "http-error", zh="请求无法处理。", en=f"({error.detail})"
         )
-    return problem_response(problem)
+    return problem_answer(request, problem)
 
 
-async def _busy(_request: Request, _error: Exception) -> Response:
-    return problem_response(
+async def _busy(request: Request, _error: Exception) -> Response:
+    return problem_answer(
+        request,
         Problem(
             503,
             "busy",
             zh="服务繁忙或查询超时，请稍后重试，或缩小范围。",
             en="(busy, or the query ran out of time; retry later or ask for less)",
             headers={"Retry-After": "2"},
-        )
+        ),
     )
 
 
-async def _database_down(_request: Request, error: Exception) -> Response:
+async def _database_down(request: Request, error: Exception) -> Response:
     log.error("database not reachable: %s", error)
-    return problem_response(
+    return problem_answer(
+        request,
         Problem(
             503,
             "database-unavailable",
             zh="数据库暂不可用，请稍后重试。",
             en="(the database cannot be reached; retry later)",
             headers={"Retry-After": "5"},
-        )
+        ),
     )
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected error at %s", request.url.path, exc_info=error)
-    return problem_response(
+    return problem_answer(
+        request,
         Problem(
             500,
             "internal-error",
             zh="服务内部错误，已记录。",
             en="(internal error, logged; please report it)",
-        )
+        ),
     )

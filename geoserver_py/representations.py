@@ -11,8 +11,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+from starlette.requests import Request
+from starlette.responses import Response
 
-from geoserver_py.problems import Problem, invalid_parameter
+from geoserver_py.links import root_url
+from geoserver_py.problems import MEDIA_TYPE, Problem, invalid_parameter, problem_response
+from layers.codes import code_list
+from layers.definition import Field
 
 if TYPE_CHECKING:
     from geoserver_py.operations import Call
@@ -82,6 +87,31 @@ def _q(parameters: Sequence[str]) -> float:
     return 1.0
 
 
+def prefers_html(request: Request) -> bool:
+    """Whether a refusal should be a page: `f=html`, or a browser that likes HTML better."""
+    wanted = request.query_params.get("f")
+    if wanted is not None:
+        return wanted == "html"
+    accept = request.headers.get("accept", "")
+    return _quality(accept, "text/html") > _quality(accept, MEDIA_TYPE)
+
+
+def problem_answer(request: Request, problem: Problem) -> Response:
+    """A refusal as problem JSON, or for browsers as a page of the same status and words."""
+    vary = {"Vary": "Accept, Authorization, X-API-Key"}
+    if not prefers_html(request):
+        answer = problem_response(problem)
+        answer.headers.setdefault("Vary", vary["Vary"])
+        return answer
+    services = getattr(request.app.state, "services", None)
+    root = root_url(request, None if services is None else services.settings.base_url)
+    return Response(
+        render_page("problem.html", root, problem=problem, document=problem.document()),
+        status_code=problem.status,
+        headers={"Cache-Control": "no-store", **vary, **problem.headers, "Content-Type": HTML},
+    )
+
+
 def wants_html(call: Call) -> bool:
     """Whether a JSON-or-HTML resource should be sent as a page."""
     return negotiate(call, {"json": "application/json", "html": "text/html"}) == "html"
@@ -89,13 +119,27 @@ def wants_html(call: Call) -> bool:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("geoserver_py", "pages"),
         autoescape=True,
         undefined=jinja2.ChainableUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["in_words"] = in_words
+    return environment
+
+
+def in_words(field: Field, value: Any) -> str:
+    """A value as people read it: the word of a code before the code, 是 or 否, the unit."""
+    if value is None:
+        return ""
+    if field.domain is not None:
+        entry = code_list(field.domain).entries.get(str(value))
+        return str(value) if entry is None else f"{entry.zh}（{value}）"
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    return str(value) if field.unit is None else f"{value} {field.unit}"
 
 
 def render_page(template: str, root: str, **context: Any) -> str:

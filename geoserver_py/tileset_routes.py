@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -11,6 +10,7 @@ from starlette.responses import Response
 from geoserver_py.links import base_url, link
 from geoserver_py.operations import Call, Operation, Parameter
 from geoserver_py.problems import invalid_parameter, not_found
+from geoserver_py.representations import HTML, render_page, wants_html
 from layers.access import AccessClass
 from layers.catalogue import PublishedLayer, UnknownLayer
 from layers.definition import Title
@@ -40,6 +40,11 @@ COLLECTIONS = Parameter(
 )
 FORMAT = Parameter(
     "f", {"type": "string", "enum": ["json"]}, Title("格式", "Format"), example="json"
+)
+PAGE_FORMAT = Parameter(
+    "f",
+    {"type": "string", "enum": ["json", "html"]},
+    Title("格式；缺省依 Accept", "Format; default by the Accept header"),
 )
 
 
@@ -81,21 +86,25 @@ def _layer(call: Call, name: str, status: int) -> PublishedLayer:
     ) from None
 
 
-def _json(body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(
-        orjson.dumps(body),
-        media_type=JSON,
-        headers={
-            "Vary": "Authorization, X-API-Key",
-            "Cache-Control": "no-cache",
-            **(headers or {}),
-        },
-    )
+_HEADERS = {"Vary": "Accept, Authorization, X-API-Key", "Cache-Control": "no-cache"}
+
+
+def _json(body: Any) -> Response:
+    return Response(orjson.dumps(body), media_type=JSON, headers=_HEADERS)
+
+
+def _answer(call: Call, body: Any, template: str) -> Response:
+    """The document as JSON, or as the page made from it."""
+    if not wants_html(call):
+        return _json(body)
+    page = render_page(template, base_url(call), document=body)
+    return Response(page, media_type=HTML, headers=_HEADERS)
 
 
 async def _tile_matrix_sets(call: Call) -> Response:
     root = base_url(call)
-    return _json(
+    return _answer(
+        call,
         {
             "tileMatrixSets": [
                 {
@@ -107,12 +116,13 @@ async def _tile_matrix_sets(call: Call) -> Response:
                 }
                 for grid in GRIDS.values()
             ]
-        }
+        },
+        "grids.html",
     )
 
 
 async def _tile_matrix_set(call: Call) -> Response:
-    return _json(dict(grid_of(call).document))
+    return _answer(call, dict(grid_of(call).document), "grid.html")
 
 
 def _tileset_links(root: str, path: str, grid: Grid, query: str) -> list[dict[str, Any]]:
@@ -143,7 +153,7 @@ def _tilesets(call: Call, path: str, title: str) -> Response:
         for grid in GRIDS.values()
     ]
     own = link(f"{root}{path}{query}", "self", JSON)
-    return _json({"title": title, "links": [own], "tilesets": items})
+    return _answer(call, {"title": title, "links": [own], "tilesets": items}, "tilesets.html")
 
 
 def _tileset(call: Call, layers: tuple[PublishedLayer, ...], path: str, title: str) -> Response:
@@ -160,7 +170,8 @@ def _tileset(call: Call, layers: tuple[PublishedLayer, ...], path: str, title: s
     ]
     public = all(layer.definition.access is AccessClass.PUBLIC for layer in layers)
     access = "unclassified" if public else "restricted"
-    return _json(tileset(layers, grid, title=title, links=links, access=access))
+    body = tileset(layers, grid, title=title, links=links, access=access)
+    return _answer(call, body, "tileset.html")
 
 
 def _tilejson(call: Call, layers: tuple[PublishedLayer, ...], path: str, title: Title) -> Response:
@@ -218,6 +229,10 @@ async def _dataset_tilejson(call: Call) -> Response:
 def _operation(
     path: str, operation_id: str, summary: Title, handler: Any, *parameters: Parameter
 ) -> Operation:
+    content: dict[str, Any] = {JSON: {"schema": {"type": "object"}}}
+    paged = not path.endswith("/tilejson")  # TileJSON is for map libraries alone
+    if paged:
+        content["text/html"] = {"schema": {"type": "string"}}
     return Operation(
         method="GET",
         path=path,
@@ -225,8 +240,8 @@ def _operation(
         summary=summary,
         tag="tiles",
         handler=handler,
-        parameters=(*parameters, FORMAT),
-        responses={200: (str(summary), {JSON: {"schema": {"type": "object"}}})},
+        parameters=(*parameters, PAGE_FORMAT if paged else FORMAT),
+        responses={200: (str(summary), content)},
     )
 
 

@@ -99,7 +99,7 @@ async def _html(call: Call, asked: Asked, headers: dict[str, str]) -> Response:
     page = await run_cancellable(call.request, read_page(call.services.pools.reads, asked, "json"))
     links = items_links(call, "html", last_fid=page.last_fid, more=page.more)
     end = collection_end(page.returned, _matched(asked, page), links)
-    document = orjson.loads(frame_of("json", asked).head + page.content + end)
+    document = orjson.loads(b"".join((frame_of("json", asked).head, page.content, end)))
     definition = asked.layer.definition
     chosen = asked.query.properties
     text = render_page(
@@ -127,11 +127,19 @@ async def _stream(call: Call, asked: Asked, name: str, headers: dict[str, str]) 
     page = await run_cancellable(call.request, read_page(call.services.pools.streams, first, name))
     headers["Content-Type"] = _CHARSETS.get(name, FORMATS[name])
     headers["Link"] = link_header(items_links(call, name, last_fid=None, more=False))
+    if call.request.method == "HEAD":  # nobody reads the pages; their length is not known either
+        return StreamingResponse(_nothing(), headers=headers)
     parts = _parts(call, asked, name, page, limit)
     if accepts_gzip(call.request):
         headers["Content-Encoding"] = "gzip"
         parts = gzip_stream(parts)
     return StreamingResponse(parts, headers=headers)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    """A stream without parts."""
+    return
+    yield b""
 
 
 async def _parts(

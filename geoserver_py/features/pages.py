@@ -27,7 +27,7 @@ _BOM = "\ufeff"
 class Page:
     """Features of one page, encoded; whether more follow; the key to go on after (None: empty)."""
 
-    content: bytes
+    content: bytes | memoryview
     returned: int
     more: bool
     last_fid: int | None
@@ -55,7 +55,7 @@ async def read_page(pool: ReadPool, asked: Asked, name: str) -> Page:
     content = features or b""
     more = int(found or 0) > limit
     return Page(
-        content=content[: content.rindex(separator)] if more else content,
+        content=memoryview(content)[: content.rindex(separator)] if more else content,
         returned=min(int(found or 0), limit),
         more=more,
         # any key from the last returned on and before the one cut off continues after this page
@@ -106,11 +106,14 @@ async def _read_csv(pool: ReadPool, asked: Asked) -> Page:
     query = asked.query
     scan = scan_of(query, asked.density)
     async with pool() as connection, connection.cursor(binary=True) as cursor:
+        # not prepared: a kept plan fails once `layers apply` has changed the type of a column
         statement = compile_rows(query, asked.principal, scan=scan)
-        rows = await (await cursor.execute(statement.sql, statement.params)).fetchall()
+        plain = await cursor.execute(statement.sql, statement.params, prepare=False)
+        rows = await plain.fetchall()
         if scan is not None and len(rows) <= query.limit:
             statement = compile_rows(query, asked.principal)
-            rows = await (await cursor.execute(statement.sql, statement.params)).fetchall()
+            plain = await cursor.execute(statement.sql, statement.params, prepare=False)
+            rows = await plain.fetchall()
     shown = rows[: query.limit]
     last = None if _has_geometry(query) else -1
     return Page(

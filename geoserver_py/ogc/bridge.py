@@ -1,9 +1,12 @@
-"""pygeoapi as a library: one API object for each catalogue generation and kind of caller."""
+"""pygeoapi as a library: one API object for each catalogue generation and kind of caller.
+
+Base URLs come from the Host header, which a client may make up; building an API object costs
+tens of milliseconds. So the objects write one root that stands for all, replaced in the answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,8 +26,8 @@ from geoserver_py.security import access_signature
 from geoserver_py.services import Services
 from layers.catalogue import Catalogue
 
-_KEPT = 16
-"""API objects kept; base URLs come from the Host header, so their number must be bounded."""
+_ROOT = "http://root.invalid"
+"""Base URL in the objects' configuration; the name can belong to nobody (RFC 2606)."""
 
 Answer = Callable[..., tuple[Mapping[str, str], int, str | bytes]]
 
@@ -34,27 +37,25 @@ class Bridge:
     """Builds API objects on demand and asks them; replaced ones are forgotten."""
 
     services: Services
-    _apis: OrderedDict[tuple[str, str], API] = field(default_factory=OrderedDict)
+    _apis: dict[str, API] = field(default_factory=dict)
+    """By the classes that the caller may read: as many as there are sets of them."""
     _described: Catalogue | None = None
     """The catalogue that the kept API objects describe."""
 
     def _api(self, call: Call) -> API:
-        root = base_url(call)
         catalogue = self.services.catalogue
         if catalogue is not self._described:
             self._apis.clear()
             self._described = catalogue
-        key = (access_signature(call.principal), root)
+        key = access_signature(call.principal)
         api = self._apis.get(key)
         if api is None:
             context = ProcessContext(self.services, call.principal, asyncio.get_running_loop())
             config = pygeoapi_config(
-                catalogue, call.principal, self.services.profile, root, context
+                catalogue, call.principal, self.services.profile, _ROOT, context
             )
             # /openapi is our own document; pygeoapi only wants a mapping here
             api = self._apis[key] = API(config, {"openapi": "3.0.3", "paths": {}})
-            while len(self._apis) > _KEPT:
-                self._apis.popitem(last=False)
         return api
 
     async def ask(
@@ -67,7 +68,9 @@ class Bridge:
         api = self._api(call)
         request = await _json_request(call, api, body)
         _, status, content = await run_in_threadpool(answer, api, request, *arguments)
-        document: dict[str, Any] = orjson.loads(content)
+        text = content.decode() if isinstance(content, bytes) else content
+        root = orjson.dumps(base_url(call)).decode()[1:-1]
+        document: dict[str, Any] = orjson.loads(text.replace(_ROOT, root))
         if status >= 400:
             raise Problem(
                 status,

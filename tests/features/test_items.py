@@ -6,14 +6,20 @@ import csv
 import gzip
 import io
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
+import psycopg
 import pyproj
 import pytest
 import shapely
 
+from layers.definition import parse_definition
+from layers.schema import apply
 from tests.features import town
+from tests.features.conftest import Served
 
 ROWS = town.rows()
 EPSG = "http://www.opengis.net/def/crs/EPSG/0/"
@@ -349,3 +355,56 @@ def test_formats_are_negotiated(client: httpx.Client) -> None:
     page = client.get(f"{path}?f=html&limit=2").text
     assert page.count("<td><a href") == 2
     assert client.get(path, headers={"Accept": "image/png"}).status_code == 406
+
+
+def test_head_of_a_long_answer_reads_one_page(client: httpx.Client) -> None:
+    def timed(method: str) -> tuple[float, httpx.Response]:
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            answer = client.request(method, "/collections/t_big/items?limit=10000")
+            times.append(time.perf_counter() - began)
+        return min(times), answer
+
+    reading, whole = timed("GET")
+    asking, head = timed("HEAD")
+    assert asking < reading / 2  # a tenth of the pages
+    assert head.status_code == whole.status_code == 200
+    assert head.content == b""
+    for name in ("content-type", "etag", "link", "content-crs"):
+        assert head.headers[name] == whole.headers[name]
+    assert len(whole.json()["features"]) == 10_000
+
+
+def test_a_table_can_be_fetched_after_a_field_changed_its_type(
+    client: httpx.Client, served: Served
+) -> None:
+    narrow = town.definition("t_changed", "Point")
+    document = dict(narrow.source)
+    document["fields"] = [
+        field | {"type": "text"} if field["name"] == "floors" else field
+        for field in document["fields"]
+    ]
+    path = "/collections/t_changed/items"
+    with psycopg.connect(served.dsn) as connection:
+        apply(connection, [narrow])
+        connection.execute(
+            "INSERT INTO layer.t_changed (id, revision, row_hash, floors) VALUES ('a', 1, 1, 3)"
+        )
+    _wait_for(lambda: client.get(path).status_code == 200)
+    for _ in range(8):  # every connection of the pool has seen the statement
+        assert client.get(path, params={"f": "csv"}).status_code == 200
+    with psycopg.connect(served.dsn) as connection:
+        apply(connection, [parse_definition(document)])
+    _wait_for(lambda: client.get(f"{path}?floors=x").status_code == 200)
+    for _ in range(8):
+        answer = client.get(path, params={"f": "csv"})
+        assert answer.status_code == 200, answer.text
+        assert "a,,3,," in answer.text
+
+
+def _wait_for(met: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -26,7 +26,8 @@ BIG = 100_000
 AWKWARD = '五华县輋𣒍村 "引号" \\ \t\n\x01 <b>&amp;</b>'
 
 
-def _definition(name: str, geometry: str | None, **more: Any) -> LayerDefinition:
+def definition(name: str, geometry: str | None, **more: Any) -> LayerDefinition:
+    """A public layer with a field of every type."""
     return parse_definition(
         {
             "name": name,
@@ -51,12 +52,12 @@ def _definition(name: str, geometry: str | None, **more: Any) -> LayerDefinition
 LAYERS = {
     d.name: d
     for d in (
-        _definition("t_place", "Point", time_field="seen"),
-        _definition("t_area", "MultiPolygon", time_field="built"),
-        _definition("t_pipe", "MultiLineString", has_z=True),
-        _definition("t_name", None),
-        _definition("t_secret", "Point", access="restricted"),
-        _definition("t_big", "Point"),
+        definition("t_place", "Point", time_field="seen"),
+        definition("t_area", "MultiPolygon", time_field="built"),
+        definition("t_pipe", "MultiLineString", has_z=True),
+        definition("t_name", None),
+        definition("t_secret", "Point", access="restricted"),
+        definition("t_big", "Point"),
     )
 }
 
