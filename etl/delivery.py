@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from etl.area import AreaKeys, parse_area
 from etl.pull import PullError, parse_pull
 from etl.readers.service import Pull
 
@@ -24,10 +25,14 @@ class DeliveryError(ValueError):
 
 
 class Mode(StrEnum):
-    """full: what the bureau no longer delivers is deleted; append: only inserts and updates."""
+    """full: what the bureau no longer delivers is deleted; append: only inserts and updates.
+
+    partial: like full inside the delivery's area, and nothing outside it.
+    """
 
     FULL = "full"
     APPEND = "append"
+    PARTIAL = "partial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +161,8 @@ class Load:
     check_points: CheckPoints | None = None
     from_points: FromPoints | None = None
     """Set: `columns` name the position in the point table, not in the file of rows."""
+    area: AreaKeys | None = None
+    """What a partial delivery replaces; None in the other modes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +183,7 @@ class Delivery:
 _DELIVERY_KEYS = ("delivery", "bureau", "city", "synthetic", "datum_parameters", "loads")
 _LOAD_KEYS = (
     "layer", "files", "coordsys", "columns", "mode", "id", "fields", "where", "answers",
-    "accept_accuracy", "geometry", "check_points",
+    "accept_accuracy", "geometry", "area", "edges", "check_points",
 )  # fmt: skip
 _FILE_KEYS = ("path", "encoding", "layer", "sheet", "points")
 _JOIN_KEYS = ("sheet", "id", "start", "end", "z")
@@ -219,12 +226,13 @@ def parse_delivery(document: Any, path: Path) -> Delivery:
         path=path,
         document=top,
     )
-    modes: dict[str, Mode] = {}
+    modes: dict[str, tuple[Mode, AreaKeys | None]] = {}
     for load in delivery.loads:
-        if modes.setdefault(load.layer, load.mode) is not load.mode:
+        if modes.setdefault(load.layer, (load.mode, load.area)) != (load.mode, load.area):
             raise at.error(
                 "loads",
-                f"图层 {load.layer} 的 mode 不一致 (loads into one layer must agree on mode)",
+                f"图层 {load.layer} 的 mode、area 不一致 "
+                f"(loads into one layer must agree on mode and area)",
             )
     return delivery
 
@@ -278,7 +286,15 @@ def _load(entry: Any, at: _At, path: Path) -> Load:
     try:
         mode = Mode(load.get("mode", Mode.APPEND))
     except ValueError as bad:
-        raise at.error("mode", "须为 full 或 append (must be full or append)") from bad
+        raise at.error(
+            "mode", "须为 full、append 或 partial (must be full, append or partial)"
+        ) from bad
+    if (mode is Mode.PARTIAL) != (load.get("area") is not None):
+        raise at.error(
+            "area", "mode: partial 须写 area，其他 mode 不用 (goes with mode: partial, and only it)"
+        )
+    if mode is not Mode.PARTIAL and load.get("edges") is not None:
+        raise at.error("edges", "只用于 mode: partial (only with mode: partial)")
     answers = load.get("answers") or {}
     if not isinstance(answers, Mapping):
         raise at.error("answers", "须为键值表 (must be a mapping such as {datum: 理由 reason})")
@@ -317,6 +333,9 @@ def _load(entry: Any, at: _At, path: Path) -> Load:
         accept_accuracy=_waiver(load.get("accept_accuracy"), at),
         check_points=_check_points(load.get("check_points"), at, path),
         from_points=join,
+        area=parse_area(load["area"], load.get("edges"), at, path)
+        if mode is Mode.PARTIAL
+        else None,
     )
 
 

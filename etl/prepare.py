@@ -27,6 +27,7 @@ from etl.inspect import declared_name
 from etl.judge import judge_layer, judge_together
 from etl.ledger import Rejection
 from etl.measure import measure_check_points, measure_offsets
+from etl.partial import Partial
 from etl.pull import last_success
 from etl.readers import Batch, ReadOptions, Source, open_source
 from etl.readers.service import open_pull
@@ -86,6 +87,8 @@ class LayerWork:
     ids: list[pa.Array] = field(default_factory=list)
     """Identifiers staged so far, while they are few enough to compare here."""
     staged_rows: int = 0
+    partial: Partial | None = None
+    """The area that the delivery replaces, when its mode is partial."""
 
     def staged(self, staging: Staging) -> StagedLayer:
         """What the rules over whole layers are told of it."""
@@ -123,8 +126,8 @@ def prepare(context: Context, work: LayerWork, staging: Staging) -> None:
             return
         raise LoadFailed("文件里没有记录 (the files hold no rows)")
     if work.may_repeat_ids():
-        _keep(context, work, staged.remove_repeated(context.work, staging))
-    _keep(context, work, judge_layer(context.work, work.staged(staging)))
+        keep_findings(context, work, staged.remove_repeated(context.work, staging))
+    keep_findings(context, work, judge_layer(context.work, work.staged(staging)))
     _require_rows(context, work, staging)
 
 
@@ -150,7 +153,7 @@ def compare(context: Context, work: LayerWork, works: Sequence[LayerWork]) -> No
     for part in parts:
         work.tally.notes += part.notes
         work.tally.measures += part.measures
-        _keep(context, work, part.rejections)
+        keep_findings(context, work, part.rejections)
     if any(part.rejections for part in parts):
         _require_rows(context, work, work.staging)
 
@@ -410,7 +413,7 @@ def _centre(bounds: np.ndarray) -> shapely.Point | None:
     return shapely.Point(x, y) if abs(x) <= 180 and abs(y) <= 90 else None
 
 
-def _keep(context: Context, work: LayerWork, found: Sequence[Rejection]) -> None:
+def keep_findings(context: Context, work: LayerWork, found: Sequence[Rejection]) -> None:
     """Keep findings about staged rows, which were counted as read before."""
     if not found:
         return

@@ -12,13 +12,25 @@ from typing import Any
 import psycopg
 
 from etl import ledger, staged
+from etl.area import AreaError, resolve_area
 from etl.checks.finding import CheckError, RuleBook
 from etl.datum import DatumError, DatumRegistry
 from etl.datum.store import load_registry
 from etl.delivery import Delivery, DeliveryError, Load, Mode, load_delivery
 from etl.detection import References
 from etl.mapping import MappingError
-from etl.prepare import Context, LayerWork, LoadBlocked, LoadFailed, Progress, compare, prepare
+from etl.partial import Partial, confine, join_edges, strangers
+from etl.partial import stage_deletes as stage_area_deletes
+from etl.prepare import (
+    Context,
+    LayerWork,
+    LoadBlocked,
+    LoadFailed,
+    Progress,
+    compare,
+    keep_findings,
+    prepare,
+)
 from etl.readers import ReadError
 from etl.report import LoadReport, Status
 from etl.turns import Notice, introduce, take_turn
@@ -27,13 +39,13 @@ from layers.city import CityProfile, load_city
 from layers.codes import code_list
 from layers.definition import LayerDefinition, load_definitions
 from layers.revision import NotAppliedError
-from layers.staging import create_staging, drop_staging
+from layers.staging import Staging, create_staging, drop_staging
 from layers.write import Deletes, WriteError, WriteResult, write
 
 # Each of these says in a sentence what is wrong with the delivery; anything else is our fault.
 _REFUSALS = (
-    LoadFailed, ReadError, MappingError, DatumError, CheckError, WriteError, NotAppliedError,
-    psycopg.DataError,
+    LoadFailed, AreaError, ReadError, MappingError, DatumError, CheckError, WriteError,
+    NotAppliedError, psycopg.DataError,
 )  # fmt: skip
 
 
@@ -137,6 +149,7 @@ class _Transaction:
                 raise LoadFailed(
                     "合成数据与真实数据不得同层 (synthetic and real data never share a layer)"
                 )
+            work.partial = self._partial(work)
             prepare(context, work, create_staging(context.work, definition))
         except _REFUSALS as refusal:
             return refusal
@@ -187,11 +200,12 @@ class _Transaction:
         connection, staging = self.context.work, work.staging
         if staging is None:
             raise LoadFailed("没有暂存 (nothing was staged)")
-        deletes = Deletes.NONE
-        if work.loads[0].mode is Mode.FULL and staged.stage_deletes(
-            connection, staging, self.context.delivery.bureau, work.run
-        ):
-            deletes = Deletes.EXPLICIT
+        gone = 0
+        if work.loads[0].mode is Mode.FULL:
+            gone = staged.stage_deletes(connection, staging, self.context.delivery.bureau, work.run)
+        elif work.partial is not None:
+            gone = self._confine(work, staging, work.partial)
+        deletes = Deletes.EXPLICIT if gone else Deletes.NONE
         result = write(
             connection, work.definition, staging,
             run=work.run, principal=self.principal, deletes=deletes,
@@ -199,6 +213,31 @@ class _Transaction:
         )  # fmt: skip
         drop_staging(connection, staging)
         return result
+
+    def _partial(self, work: LayerWork) -> Partial | None:
+        keys = work.loads[0].area
+        if keys is None:
+            return None
+        if work.definition.geometry is None:
+            raise LoadFailed(
+                "图层没有图形，不能按区域交付 (no geometry: mode partial is not for it)"
+            )
+        area = resolve_area(keys, self.context.log, self.context.registry)
+        bureau = self.context.delivery.bureau
+        return Partial(area, keys.crossing, keys.edges, bureau, work.run)
+
+    def _confine(self, work: LayerWork, staging: Staging, partial: Partial) -> int:
+        """Keep a partial delivery to its area; returns how many live rows go."""
+        connection = self.context.work
+        keep_findings(self.context, work, confine(connection, staging, partial))
+        if staged.count(connection, staging) == 0:
+            raise LoadFailed(
+                f"没有一行在交付区域 {partial.area.title} 内 (no row lies in the area)"
+            )
+        gone = stage_area_deletes(connection, staging, partial)
+        keep_findings(self.context, work, strangers(connection, staging, partial))
+        keep_findings(self.context, work, join_edges(connection, staging, partial))
+        return gone
 
     def _refused(self, at_fault: LayerWork, refusal: Exception) -> tuple[LoadReport, ...]:
         """Undo everything and close all runs; the others say whose fault it was."""

@@ -6,6 +6,10 @@ layers are in etl.judge.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 import psycopg
 import shapely
 from psycopg import sql
@@ -37,6 +41,8 @@ SELECT source_file, source_row, id, record, geom, first_file, first_row
 FROM ranked WHERE nth > 1 ORDER BY place
 """
 
+_EVERYWHERE = sql.SQL("true")
+
 _ABSENT = """
 WITH undone AS (
     -- rollbacks, and runs that are rolled back: rows are of the bureau that they had before
@@ -60,7 +66,7 @@ JOIN catalog.run AS origin ON origin.id = CASE
     ), live.run)
     ELSE live.run
 END
-WHERE origin.bureau = %(bureau)s
+WHERE origin.bureau = %(bureau)s AND {inside}
     AND NOT EXISTS (SELECT FROM {staging} AS staged WHERE staged.id = live.id)
     AND NOT EXISTS (
         SELECT FROM catalog.reject
@@ -101,13 +107,25 @@ def count(connection: psycopg.Connection, staging: Staging) -> int:
     return 0 if row is None else int(row[0])
 
 
-def stage_deletes(connection: psycopg.Connection, staging: Staging, bureau: str, run: int) -> int:
+def stage_deletes(
+    connection: psycopg.Connection,
+    staging: Staging,
+    bureau: str,
+    run: int,
+    *,
+    inside: sql.Composable = _EVERYWHERE,
+    bound: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
     """Mark what a full delivery no longer holds: live rows that this bureau delivered.
+
+    `inside` (a predicate on ``live``, with its values in `bound`) limits it to a part of them.
 
     Rows of other bureaus stay, and so do earlier versions of rows that this run rejected: a
     faulty record is no order to delete.
     """
     live = sql.Identifier("layer", staging.definition.name)
     history = sql.Identifier("history", staging.definition.name)
-    statement = sql.SQL(_ABSENT).format(staging=staging.table, live=live, history=history)
-    return connection.execute(statement, {"bureau": bureau, "run": run}).rowcount
+    statement = sql.SQL(_ABSENT).format(
+        staging=staging.table, live=live, history=history, inside=inside
+    )
+    return connection.execute(statement, {"bureau": bureau, "run": run, **bound}).rowcount

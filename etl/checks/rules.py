@@ -57,6 +57,7 @@ class RuleSpec:
 _DEFINITION = "图层定义 layer definition"
 _CITY = "本市配置 set by the city"
 _SURVEY = "CJJ 61-2017 成果检查 check of survey results"
+_PARTIAL = "交付文件 area、crossing delivery file"
 _QUALITY = "GB/T 18316-2008 成果质量 quality of results"
 _BATCH = (
     RuleSpec(
@@ -225,6 +226,32 @@ _WHOLE = (
         f"{_QUALITY}（接边、套合）；{_CITY}",
         "核对坐标系和转换参数，或做接边 (check datum and parameters, or match the edges)",
         Severity.WARN, declared=True, needs=("to", "how"), takes=("search_m", "limit_m"),
+    ),
+    RuleSpec(
+        "outside_area", "在交付区域之外 outside the delivered area", Scope.DELIVERY, _PARTIAL,
+        "只交付区域内的要素，或改正 area (deliver what lies inside, or correct the area)",
+    ),
+    RuleSpec(
+        "border_crossing", "跨越区域边界而未交付 crosses the border, not delivered",
+        Scope.DELIVERY, _PARTIAL,
+        "整条交付该要素，或由相邻区域交付 (deliver it whole, or let the neighbour do so)",
+        Severity.WARN,
+    ),
+    RuleSpec(
+        "moved_in", "由区域外移入 moved in from outside", Scope.DELIVERY, _PARTIAL,
+        "核对编号是否与区域外的要素相同 (check that it is the same feature)", Severity.WARN,
+    ),
+    RuleSpec(
+        "edge_snapped", "已接边 edge matched, end moved", Scope.DELIVERY, _QUALITY,
+        "核对接边结果 (check the joined end)", Severity.WARN,
+    ),
+    RuleSpec(
+        "edge_gap", "未接边 edges do not meet", Scope.DELIVERY, _QUALITY,
+        "与相邻区域核对端点位置 (agree with the neighbour where the ends meet)", Severity.WARN,
+    ),
+    RuleSpec(
+        "edge_open", "边界处中断 ends at the border", Scope.DELIVERY, _QUALITY,
+        "确认是否应有接续 (find out whether it should go on)", Severity.WARN,
     ),
     RuleSpec(
         "check_points", "检查点中误差超限 check points beyond the accuracy", Scope.DELIVERY,
