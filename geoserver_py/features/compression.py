@@ -37,11 +37,13 @@ async def gzipped(body: bytes) -> bytes:
     return await asyncio.to_thread(_compress, body)
 
 
-async def gzip_stream(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def gzip_stream(
+    parts: AsyncIterator[bytes | memoryview],
+) -> AsyncIterator[bytes | memoryview]:
     """Compress a stream part by part; each part can be read when it arrives."""
     packer = zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
 
-    def pack(part: bytes) -> bytes:
+    def pack(part: bytes | memoryview) -> bytes:
         return packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH)
 
     async for part in parts:

@@ -144,7 +144,7 @@ async def _nothing() -> AsyncIterator[bytes]:
 
 async def _parts(
     call: Call, asked: Asked, name: str, page: Page, limit: int
-) -> AsyncIterator[bytes]:
+) -> AsyncIterator[bytes | memoryview]:
     frame = frame_of(name, asked)
     returned = page.returned
     matched = _matched(asked, page)
