@@ -18,12 +18,12 @@ from etl.detection.features import packed_evidence
 from etl.detection.forms import Form, central_meridian, zone_of
 from etl.detection.model import Datum, Hypothesis
 from etl.detection.references import scale
-from etl.detection.registration import Registration, Support
+from etl.detection.registration import Registration, Support, Surroundings
 from layers.city import CityProfile
 
 SAMPLE = 600
-# Nearness counts half: points of one road or one estate are not independent of each other.
-_WEIGHT = 0.5
+# Nearness is weighed by independent points; the rest covers what displacement does not show.
+_WEIGHT = 0.8
 _PROVEN_NATS = 5.0
 _DATUM_KEYS: dict[str, Datum] = {
     "China 2000": "cgcs2000",
@@ -150,7 +150,7 @@ def rank(
     y: FloatArray,
     profile: CityProfile,
     registry: DatumRegistry,
-    references: Registration | None,
+    around: Surroundings | None,
     declared: str | None,
 ) -> list[Scored]:
     """All readings of a group's forms (with the share of rows each holds), best first.
@@ -163,15 +163,18 @@ def rank(
     found: list[Scored] = []
     for form, share in forms:
         digits = _digits(form, px, py)
+        references = registered(form, px, py, around)
         found += [
             _score(reading, px, py, share, digits, references, declared)
             for reading in readings(form, profile, registry)
         ]
-    if references is not None and references.references.channels and found:
+    if around is not None and found:
         found.sort(key=lambda item: -item.hypothesis.score)
         bases = [s for s in found if s.reading.shift is None and s.reading.chain is None]
         for base in bases[:2]:
-            found += _shifted(base, px, py, profile, references, declared)
+            references = registered(base.reading.form, px, py, around)
+            if references is not None:
+                found += _shifted(base, px, py, profile, references, declared)
     # a classical datum takes part when the reference speaks for it, or more than for CGCS2000
     modern = max((s.nats for s in found if s.reading.datum == "cgcs2000"), default=0.0)
     proven = [
@@ -196,6 +199,19 @@ def rank(
     ]
 
 
+def registered(
+    form: Form, x: FloatArray, y: FloatArray, around: Surroundings | None
+) -> Registration | None:
+    """What is near by chance where a form puts the points; None with nothing to compare."""
+    if around is None or not around.references.channels:
+        return None
+    lon, lat = form.lonlat(x, y)
+    good = np.isfinite(lon) & np.isfinite(lat)
+    if not good.any():
+        return None
+    return around.at(around.references.local(lon[good], lat[good]))
+
+
 def _digits(form: Form, x: FloatArray, y: FloatArray) -> float:
     """What the digits say for packed notation, as nats for a packed form."""
     if form.notation != "packed_dms":
@@ -213,7 +229,7 @@ def _score(
     declared: str | None,
 ) -> Scored:
     support: Support | None = None
-    if references is not None and references.references.channels:
+    if references is not None:
         lon, lat = reading.lonlat(x, y)
         good = np.isfinite(lon) & np.isfinite(lat)
         if good.any():
@@ -272,5 +288,7 @@ def _shifted(
         moved = replace(base.reading, name=name, datum=twin, shift=shift, prior=prior)
         scored = _score(moved, x, y, base.hypothesis.inside,
                         _digits(form, x, y), references, declared)  # fmt: skip
-        out.append(scored)
+        # a corner of every house on its middle is no shift: it must bring more rows near
+        if (scored.hypothesis.near_share or 0.0) >= 0.8 * (base.hypothesis.near_share or 0.0):
+            out.append(scored)
     return out

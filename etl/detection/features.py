@@ -99,23 +99,32 @@ def unpack_minutes(value: FloatArray) -> FloatArray:
 def packed_evidence(x: FloatArray, y: FloatArray) -> float:
     """Log-likelihood ratio of packed DMS over decimals (nats) from digits that never reach 60.
 
-    Decimals fall into a gap of packed notation (seconds or minutes 60..99) with probability 0.4
-    wherever their own spread reaches across that gap. Points come in clusters, so a fifth of a
-    block (0.002 degrees for seconds) counts once, and little: 0.35 instead of 0.51. A value
-    inside a gap costs 5; at least -400 in all. 0 when the spread crosses no gap.
+    Two tests a column, for seconds within minutes and minutes within degrees; the stronger
+    counts. Alignment: values avoid a gap of 40 of every 100 units; shifted by any other amount
+    they would not, so by chance the gap lies where it must with probability (60 - range of the
+    digits) / 100, whatever clusters the values form. Spread: decimals fall into a gap with
+    probability 0.4 wherever they reach across it; points come in clusters, so a fifth of a block
+    (0.002 degrees for seconds) counts once, and 0.35 instead of 0.51. A value inside a gap costs
+    5; at least -400 in all.
     """
     total = 0.0
     for value in (x, y):
-        fine = np.unique(np.floor(np.abs(value) * 1e4 + 1e-6).astype(np.int64))
-        if len(fine) == 0:
+        places = np.abs(value) * 1e4 + 1e-6
+        if len(places) == 0:
             continue
-        for unit in (1, 100):  # seconds within a minute, minutes within a degree
+        for unit in (1, 100):
+            fine = np.unique(np.floor(places).astype(np.int64))
             wrong = (fine // unit) % 100 >= 60
             total -= 5.0 * float(wrong.sum())
-            cells = np.unique(fine[~wrong] // (20 * unit)) * 20 * unit
+            if wrong.any():
+                continue
+            digits = (places / unit) % 100.0
+            reach = float(np.ptp(digits)) + 2e-4 / unit  # the last digit written
+            aligned = -float(np.log(np.clip((60.0 - reach) / 100.0, 1e-4, 1.0)))
+            cells = np.unique(fine // (20 * unit)) * 20 * unit
             block = cells // (unit * 100) * unit * 100
             crossed = (fine.min() < block + 60 * unit) & (fine.max() >= block + 100 * unit)
-            total += 0.35 * float(crossed.sum())
+            total += max(aligned, 0.35 * float(crossed.sum()))
     return float(max(total, -400.0))
 
 

@@ -55,14 +55,14 @@ class Channel:
         order = np.argsort(cell, kind="stable")
         return self.xy[order], cell[order], np.arange(len(order))
 
-    def distances(self, xy: FloatArray) -> FloatArray:
-        """(n,) metres to the nearest shape, at most FAR_M."""
+    def distances(self, xy: FloatArray, most: float = FAR_M) -> FloatArray:
+        """(n,) metres to the nearest shape, FAR_M where it is farther than `most`."""
         out: FloatArray = np.full(len(xy), FAR_M)
         good = np.isfinite(xy).all(axis=1)
         where = np.full(len(xy), None, dtype=object)
         where[good] = shapely.points(xy[good])
         found, distance = self.tree.query_nearest(
-            where, max_distance=FAR_M, return_distance=True, all_matches=False
+            where, max_distance=most, return_distance=True, all_matches=False
         )
         out[found[0]] = distance
         return out

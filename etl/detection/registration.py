@@ -1,11 +1,13 @@
 """How well a reading lies on the references, against chance; and the shift that would make it.
 
 Evidence of a reading: the share of its points within r metres of a trusted layer, as a
-log-likelihood against the share that the same points have when displaced at random (12
-displacements of 0.3 to 3 km), for the radius that says most. So dense layers, where everything
-is near something, count little, and the layer need not hold the same features. An unknown
-shift is found by voting: every vector from a point to the reference points within 260 m votes
-for its shift; true correspondences agree in one cell, the others scatter.
+log-likelihood against the share that the same points have when all are displaced together (40
+displacements of 0.25 to 1.2 km), for the radius that says most. So dense layers, where everything
+is near something, count little, and the layer need not hold the same features. Points of one
+road are not independent: how many count follows from how much the share varies from one
+displacement to the next (a binomial share of n varies by p (1 - p) / n). An unknown shift is
+found by voting: every vector from a point to the reference points within 260 m votes for its
+shift; true correspondences agree in one cell, the others scatter.
 """
 
 from __future__ import annotations
@@ -18,11 +20,18 @@ from numpy.typing import NDArray
 from etl.datum.coordsys import FloatArray
 from etl.detection.references import Channel, References
 
-RADII = np.array([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
+RADII = np.array([0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.7, 8.0, 11.0, 16.0, 23.0, 32.0])
 SEARCH_M = 260.0
 _BIN_M = 4.0
 _CORRELATED_M = 60.0
-_DISPLACED = 12
+_DISPLACED = 40
+_AROUND = 200
+_CHOSEN = 1.0
+"""Nats for the choice of the radius that says most; the radii are nested, so few are choices."""
+_SAME_PLACE_M = 1000.0
+_COMMON = 0.6
+_ASSUMED = 6.0
+"""Displacements' worth of belief that half of the occupied cells are independent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +58,59 @@ def independent(xy: FloatArray) -> float:
     return float(min(len(cells), 400))
 
 
+class Surroundings:
+    """Registrations by place: a reading far from another has a chance of its own."""
+
+    def __init__(self, references: References) -> None:
+        self.references = references
+        self._known: list[tuple[FloatArray, Registration]] = []
+
+    def at(self, xy: FloatArray) -> Registration:
+        """What is near by chance around the points `xy` (n, 2) local metres."""
+        place = np.concatenate([np.median(xy, axis=0), np.ptp(xy, axis=0)])
+        for other, registration in self._known:
+            if float(np.abs(place - other).max()) < _SAME_PLACE_M:
+                return registration
+        found = Registration.about(self.references, xy)
+        self._known.append((place, found))
+        return found
+
+
 @dataclass(frozen=True)
 class Registration:
-    """References and, per channel, how near points lie to it by chance: (channels, radii)."""
+    """References and, per channel and radius, how near points lie to it by chance.
+
+    `chance` (channels, radii) shares; `weight` (channels, radii) how many points count as
+    independent.
+    """
 
     references: References
     chance: FloatArray
-    cells: float
+    weight: FloatArray
 
     @classmethod
     def about(cls, references: References, xy: FloatArray) -> Registration:
         """Chance measured around the points `xy` (n, 2) local metres of a first reading."""
-        pick = xy[:: max(1, len(xy) // 250)]
+        pick = xy[:: max(1, len(xy) // _AROUND)]
         n = len(pick)
         turn = np.arange(_DISPLACED) * 2.399963  # golden angle: even directions
-        reach = 300.0 * (10.0 ** (np.arange(_DISPLACED) / (_DISPLACED - 1)))
+        reach = 250.0 * (4.8 ** (np.arange(_DISPLACED) / (_DISPLACED - 1)))
         moves = np.column_stack([np.cos(turn), np.sin(turn)]) * reach[:, None]
         away = (pick[None, :, :] + moves[:, None, :]).reshape(-1, 2)
-        rows = []
+        cells = independent(xy)
+        chances, weights = [], []
         for channel in references.channels:
-            near = channel.distances(away)[:, None] <= RADII
+            distance = channel.distances(away, float(RADII[-1]) + 1.0)
+            share = (distance[:, None] <= RADII).reshape(_DISPLACED, n, -1).mean(axis=1)
             # one more point than seen: an empty surrounding is no proof of impossibility
-            rows.append((near.sum(axis=0) + 1.0) / (n * _DISPLACED + 2.0))
-        return cls(references, np.array(rows).reshape(-1, len(RADII)), independent(xy))
+            chance = (share.sum(axis=0) * n + 1.0) / (n * _DISPLACED + 2.0)
+            spread = chance * (1.0 - chance)
+            varied = ((share - chance) ** 2).sum(axis=0) + _ASSUMED * spread / max(0.5 * cells, 1.0)
+            found = spread * (_DISPLACED + _ASSUMED) / varied
+            chances.append(chance)
+            weights.append(np.clip(found, 1.0, min(float(len(xy)), 400.0)))
+        shape = (-1, len(RADII))
+        return cls(references, np.array(chances).reshape(shape), np.array(weights).reshape(shape))
 
     def support(self, xy: FloatArray) -> Support | None:
         """Evidence for points at `xy` (n, 2) local metres; None without a channel."""
@@ -79,12 +118,12 @@ class Registration:
         for index, channel in enumerate(self.references.channels):
             distance = channel.distances(xy)
             share = (distance[:, None] <= RADII).mean(axis=0)
-            nats = self.cells * _kl(share, self.chance[index])
-            # where a third of all places is as near, nearness is no argument for a datum
-            nats = np.where(self.chance[index] > 0.3, 0.0, nats)
+            nats = self.weight[index] * _kl(share, self.chance[index])
+            # where most places are as near, nearness is no argument for a datum
+            nats = np.where(self.chance[index] > _COMMON, 0.0, nats)
             at = int(np.argmax(nats))
             found = Support(
-                float(nats[at]) - np.log(len(RADII) * len(self.references.channels)),
+                float(nats[at]) - _CHOSEN - float(np.log(len(self.references.channels))),
                 index, float(RADII[at]), float(share[at]), float(self.chance[index, at]),
                 float(np.median(distance)),
             )  # fmt: skip

@@ -55,14 +55,19 @@ def form_decided(ranked: list[Scored]) -> Hypothesis | None:
 
     def same(other: Hypothesis) -> bool:
         return (
-            (other.swapped, other.notation, other.unit, other.added)
-            == (best.swapped, best.notation, best.unit, best.added)
+            (other.swapped, other.notation, _unit(other), other.added)
+            == (best.swapped, best.notation, _unit(best), best.added)
             and other.zone == best.zone
             and other.central_meridian == best.central_meridian
         )
 
     sure = sum(s.hypothesis.confidence for s in ranked if same(s.hypothesis))
     return best if sure >= DECIDED and best.datum != "unknown" else None
+
+
+def _unit(h: Hypothesis) -> str:
+    # international and US survey feet lie 5 m apart in Meizhou: one unit until a fit decides
+    return "foot" if "foot" in h.unit else h.unit
 
 
 def marginal(ranked: list[Scored], kind: Kind) -> float:

@@ -110,8 +110,20 @@ def test_a_shift_without_a_name_objects_with_its_metres(reference):
 )
 def test_zones_show_in_the_numbers_alone(truth, declared, kind):
     found = judge(in_system(beside_streets(30), truth), declared=declared)
-    assert found.kind == kind
-    assert found.agreement == ("confirms" if kind == "clean" else "objects")
+    assert found.kind == ("undetermined" if kind == "clean" else kind)
+    assert found.agreement == ("cannot tell" if kind == "clean" else "objects")
+
+
+def test_metres_of_the_declared_grid_say_nothing_of_their_datum_by_themselves(reference):
+    """Xian 1980 called CGCS2000 lies 117 m beside it, in the same grid and the same city."""
+    xy = in_system(beside_streets(300), "epsg:4548")
+    alone = judge(xy, declared="epsg:4548")
+    assert alone.agreement == "cannot tell"
+    assert alone.objection is None
+    assert alone.verdict is None
+    assert "cannot be told apart" in alone.summary
+    assert alone.what_would_decide is not None
+    assert judge(xy, declared="epsg:4548", references=reference).agreement == "confirms"
 
 
 def test_zone_39_and_zone_20_are_the_same_metres():
@@ -203,7 +215,7 @@ def test_a_whole_degree_typo_is_one_row_not_the_file(reference):
 def test_survey_order_is_custom_and_a_title_that_lies_is_not():
     xy = in_system(beside_streets(30), "epsg:4548")[:, ::-1]
     assert judge(xy, field_names=("X", "Y")).objection is None
-    assert judge(xy, field_names=("X", "Y"), declared="epsg:4548").kind == "clean"
+    assert judge(xy, field_names=("X", "Y"), declared="epsg:4548").agreement == "cannot tell"
     lying = judge(xy, field_names=("东坐标", "北坐标"), declared="epsg:4548")
     assert (lying.kind, lying.agreement) == ("swapped_columns", "objects")
     stated = judge(xy, field_names=("X", "Y"), declared="epsg:4548", axes_stated=True)

@@ -110,7 +110,7 @@ def test_survey_custom_x_north_is_no_objection(tmp_path):
 def test_declared_crs_of_a_file_is_checked(tmp_path):
     path = tmp_path / "a.gpkg"
     points = shapely.points([[410413.24 + i, 2687537.854] for i in range(20)])
-    for crs, agreement in (("EPSG:4548", "confirms"), ("EPSG:4547", "objects")):
+    for crs, agreement in (("EPSG:4548", "cannot tell"), ("EPSG:4547", "objects")):
         pyogrio.raw.write(path, shapely.to_wkb(points), [np.arange(20)], ["n"],
                           geometry_type="Point", crs=crs, driver="GPKG")  # fmt: skip
         finding = inspect_file(path, MEIZHOU).layers[0].findings[0]
