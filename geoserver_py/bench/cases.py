@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -50,6 +50,21 @@ ZOOMS = (12, 14, 16)
 CLASS_ZOOMS = (13, 14, 15, 16, 17, 18)
 
 
+def goals(processes: int) -> tuple[Goal, ...]:
+    """Return the goals; those on items hold as well with several processes of every server."""
+    if processes == 1:
+        return GOALS
+    items = (goal for goal in GOALS if not goal.case.startswith("tiles"))
+    return (
+        *GOALS,
+        *(replace(goal, case=_several(goal.case, processes)) for goal in items),
+    )
+
+
+def _several(case: str, processes: int) -> str:
+    return f"{case}-{processes}-processes"
+
+
 @dataclass(frozen=True)
 class Case:
     """A case; `paths` by server name, `scripts` of bare SQL with their weights."""
@@ -63,6 +78,14 @@ class Case:
     def is_tiles(self) -> bool:
         """Whether the answers are vector tiles."""
         return self.name.startswith("tiles")
+
+    def with_processes(self, number: int) -> Case:
+        """Return the same case, for servers of so many processes each."""
+        return replace(
+            self,
+            name=_several(self.name, number),
+            about=f"{self.about}; {number} processes of every server",
+        )
 
 
 def item_cases(connection: psycopg.Connection, plan: Plan) -> list[Case]:

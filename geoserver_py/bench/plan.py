@@ -27,7 +27,7 @@ class Plan:
     clients: tuple[int, ...] = (1, 8)
     urls: int = 500
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
-    """Processes of each server: one a core, as each of them is run in earnest."""
+    """Processes of each server in the second look at items; in the first, each has one."""
     parts: tuple[str, ...] = ("etl", "items", "tiles", "extra")
 
     @property

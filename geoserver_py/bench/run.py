@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 
 from geoserver_py.bench.cases import (
-    GOALS,
     Case,
+    goals,
     item_cases,
     tile_cases,
     write_paths,
@@ -51,7 +51,7 @@ class Outcome:
 
     def ratios(self) -> list[Ratio]:
         """Ratios of our rate to the others'."""
-        return ratios(self.measured, GOALS)
+        return ratios(self.measured, goals(self.plan.workers))
 
     def document(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -118,7 +118,18 @@ class _Run:
             cases = item_cases(connection, self.plan) if "items" in self.plan.parts else []
             if "tiles" in self.plan.parts:
                 cases += tile_cases(connection, self.plan)
-        workers = self.plan.workers
+        self._turns(cases, workers=1, clients=self.plan.clients)
+        if self.plan.workers > 1:
+            judged = {goal.case for goal in goals(1)}
+            several = [
+                case.with_processes(self.plan.workers)
+                for case in cases
+                if case.name in judged and not case.is_tiles
+            ]
+            self._turns(several, workers=self.plan.workers, clients=self.plan.clients[-1:])
+
+    def _turns(self, cases: Sequence[Case], *, workers: int, clients: Sequence[int]) -> None:
+        """Measure cases with so many processes of every server."""
         with contextlib.ExitStack() as stack:
             servers = [
                 stack.enter_context(ours(self.plan, self.dsn, cache_mb=0, workers=workers)),
@@ -129,8 +140,8 @@ class _Run:
                 self.outcome.sizes[case.name] = verify(case, servers)
                 self.outcome.cases[case.name] = case.about
                 self.say(f"bench: {case.name}: {case.about}")
-                for clients in self.plan.clients:
-                    self._case(case, servers, clients)
+                for number in clients:
+                    self._case(case, servers, number)
                 self.keep()
 
     def _case(self, case: Case, servers: Iterable[Server], clients: int) -> None:
