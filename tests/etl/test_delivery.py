@@ -36,7 +36,7 @@ def test_paths_stand_beside_the_delivery_file(tmp_path: Path) -> None:
         (changed(synthetic=None), "synthetic", "true or false"),
         (changed(colour="red"), "colour", "known: delivery, bureau"),
         (changed(loads=[]), "loads", "at least one"),
-        (changed({"mode": "replace"}), "loads[0]: mode", "full or append"),
+        (changed({"mode": "replace"}), "loads[0]: mode", "full, append or partial"),
         (changed({"files": []}), "loads[0]: files", "at least one"),
         (changed({"files": [{"name": "x"}]}), "loads[0]: files[0]: name", "path, encoding"),
         (changed({"columns": {"x": "X", "north": "Y"}}), "columns", "north and east"),
