@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,11 +33,13 @@ from etl.readers.service import open_pull
 from etl.report import FileReport, RowReport, Tally
 from etl.report.model import SAMPLE_PLACES, SAMPLE_ROWS
 from etl.segments import SegmentSource
+from etl.sink import Sink
 from etl.trusted import datum_contradicted, trusted_around
+from layers.building import Building, Connect
 from layers.city import CityProfile
 from layers.codes import CodeList
 from layers.definition import LayerDefinition
-from layers.staging import Staging, copy_into
+from layers.staging import Staging
 
 BATCH_ROWS = 50_000
 IDS_COMPARED = 5_000_000
@@ -58,7 +59,10 @@ class LoadBlocked(LoadFailed):
 
 @dataclass(frozen=True)
 class Context:
-    """What all loads of a delivery share. `log` commits at once, `work` is the transaction."""
+    """What all loads of a delivery share.
+
+    `log` commits at once, `work` is the transaction, `connect` opens another connection.
+    """
 
     delivery: Delivery
     registry: DatumRegistry
@@ -69,6 +73,7 @@ class Context:
     domains: Mapping[str, CodeList]
     log: psycopg.Connection
     work: psycopg.Connection
+    connect: Connect
     progress: Progress
     workbooks: dict[Path, Any] = field(default_factory=dict)
 
@@ -81,7 +86,7 @@ class LayerWork:
     loads: tuple[Load, ...]
     run: int
     book: RuleBook
-    staging: Staging | None = None
+    sink: Sink | None = None
     tally: Tally = field(default_factory=Tally)
     files: list[FileReport] = field(default_factory=list)
     ids: list[pa.Array] = field(default_factory=list)
@@ -89,6 +94,11 @@ class LayerWork:
     staged_rows: int = 0
     partial: Partial | None = None
     """The area that the delivery replaces, when its mode is partial."""
+
+    @property
+    def staging(self) -> Staging | None:
+        """Its rows as rules over whole layers read them; None before they are there."""
+        return None if self.sink is None else self.sink.staging
 
     def staged(self, staging: Staging) -> StagedLayer:
         """What the rules over whole layers are told of it."""
@@ -111,24 +121,36 @@ class LayerWork:
         return bool(pc.count_distinct(ids).as_py() < len(ids) - ids.null_count)
 
 
-def prepare(context: Context, work: LayerWork, staging: Staging) -> None:
-    """Fill `staging` from all files of the layer; LoadFailed or LoadBlocked with the reason.
+def prepare(context: Context, work: LayerWork) -> None:
+    """Fill the layer's sink from all its files; LoadFailed or LoadBlocked with the reason.
 
     Also ReadError, MappingError, DatumError and CheckError, each with a sentence.
     """
-    work.staging = staging
+    work.sink = sink = Sink(
+        context.work, context.connect, work.definition, work.run, may_build=work.partial is None
+    )
     for load in work.loads:
         for file in load.files:
-            _file(context, work, load, file, staging)
+            _file(context, work, load, file, sink)
+    files = [report.file for report in work.files]
+    built, staging = sink.filled(files)
     if work.tally.counts["read"] == 0:
         if all(file.pull and file.pull.partial for load in work.loads for file in load.files):
             work.tally.counts["read"] = 0  # nothing has changed since
             return
         raise LoadFailed("文件里没有记录 (the files hold no rows)")
+    connection = context.work if built is None else built.connection
     if work.may_repeat_ids():
-        keep_findings(context, work, staged.remove_repeated(context.work, staging))
-    keep_findings(context, work, judge_layer(context.work, work.staged(staging)))
-    _require_rows(context, work, staging)
+        repeated = (
+            staged.remove_repeated(connection, staging)
+            if built is None
+            else staged.remove_repeated_built(built, files)
+        )
+        keep_findings(context, work, repeated)
+    keep_findings(context, work, judge_layer(connection, work.staged(staging)))
+    _require_rows(context, work, staging, connection)
+    if built is not None:
+        built.finish()
 
 
 def compare(context: Context, work: LayerWork, works: Sequence[LayerWork]) -> None:
@@ -158,11 +180,19 @@ def compare(context: Context, work: LayerWork, works: Sequence[LayerWork]) -> No
         _require_rows(context, work, work.staging)
 
 
-def _require_rows(context: Context, work: LayerWork, staging: Staging) -> None:
+def _require_rows(
+    context: Context,
+    work: LayerWork,
+    staging: Staging,
+    connection: psycopg.Connection | None = None,
+) -> None:
     """Stop at a finding that blocks, and where no row is left."""
     if work.tally.blocked is not None:
         raise LoadBlocked(work.tally.blocked)
-    if staged.count(context.work, staging) == 0:
+    rows = staged.count(connection or context.work, staging)
+    if work.sink is not None and isinstance(work.sink.target, Building):
+        work.sink.target.recounted(rows)
+    if rows == 0:
         counts = work.tally.counts
         if not counts["rejected"]:
             raise LoadFailed("没有一行通过 where 过滤 (no row passes `where`)")
@@ -173,9 +203,7 @@ def _require_rows(context: Context, work: LayerWork, staging: Staging) -> None:
         )
 
 
-def _file(
-    context: Context, work: LayerWork, load: Load, file: FileSource, staging: Staging
-) -> None:
+def _file(context: Context, work: LayerWork, load: Load, file: FileSource, sink: Sink) -> None:
     at = len(work.files)
     work.files.append(FileReport(file=file.label, coordsys=load.coordsys))
     source = _open(context, work, load, file)
@@ -204,19 +232,14 @@ def _file(
         work.definition, load, chain, context.frame, context.other_frames, work.book,
         context.domains,
     )  # fmt: skip
-    # COPY waits for the server while the next batch is read and checked; one batch is in flight
-    with ThreadPoolExecutor(max_workers=1) as sender:
-        sent: Future[int] | None = None
+    ordinal = [report.file for report in work.files].index(file.label)
+    with sink.sending():
         for batch in _judged(context, work, load, source, chain, at):
             records = mapping.Records.of(batch, file.label)
             checked = line_of_checks.check_batch(line, plan, records)
-            if sent is not None:
-                sent.result()
-            sent = sender.submit(copy_into, context.work, staging, checked.kept)
+            sink.put(checked, ordinal)
             _account(context, work, checked, at)
             context.progress(work.definition.name, work.files[at].rows, layer.feature_count)
-        if sent is not None:
-            sent.result()
 
 
 def _open(context: Context, work: LayerWork, load: Load, file: FileSource) -> Source:

@@ -35,11 +35,12 @@ from etl.readers import ReadError
 from etl.report import LoadReport, Status
 from etl.turns import Notice, introduce, take_turn
 from layers.access import SYSTEM, Principal
+from layers.building import Building, fits, unpack
 from layers.city import CityProfile, load_city
 from layers.codes import code_list
 from layers.definition import LayerDefinition, load_definitions
 from layers.revision import NotAppliedError
-from layers.staging import Staging, create_staging, drop_staging
+from layers.staging import Staging, drop_staging
 from layers.write import Deletes, WriteError, WriteResult, write
 
 # Each of these says in a sentence what is wrong with the delivery; anything else is our fault.
@@ -96,6 +97,7 @@ def run_delivery(
             },
             log=log,
             work=work,
+            connect=lambda: psycopg.connect(dsn),
             progress=progress or _silent,
         )
         works: list[LayerWork] = []
@@ -140,6 +142,9 @@ class _Transaction:
                 self.context.work.close()
                 for work in self.works:
                     self._close(work, self._report(work, Status.FAILED, "运行中断 (interrupted)"))
+            for work in self.works:
+                if work.sink is not None:
+                    work.sink.close()
 
     def _attempt(self, work: LayerWork) -> Exception | None:
         context, definition = self.context, work.definition
@@ -150,7 +155,7 @@ class _Transaction:
                     "合成数据与真实数据不得同层 (synthetic and real data never share a layer)"
                 )
             work.partial = self._partial(work)
-            prepare(context, work, create_staging(context.work, definition))
+            prepare(context, work)
         except _REFUSALS as refusal:
             return refusal
         return None
@@ -197,21 +202,28 @@ class _Transaction:
         return tuple(reports)
 
     def _write_one(self, work: LayerWork) -> WriteResult:
-        connection, staging = self.context.work, work.staging
-        if staging is None:
+        connection = self.context.work
+        if work.sink is None or work.staging is None or work.sink.target is None:
             raise LoadFailed("没有暂存 (nothing was staged)")
+        target = work.sink.target
+        if isinstance(target, Building) and not fits(connection, target):
+            # somebody filled the layer meanwhile, or reads it for long
+            target = unpack(connection, work.staging)
         gone = 0
-        if work.loads[0].mode is Mode.FULL:
-            gone = staged.stage_deletes(connection, staging, self.context.delivery.bureau, work.run)
+        if isinstance(target, Building):
+            pass  # the layer is empty: nothing can go
+        elif work.loads[0].mode is Mode.FULL:
+            gone = staged.stage_deletes(connection, target, self.context.delivery.bureau, work.run)
         elif work.partial is not None:
-            gone = self._confine(work, staging, work.partial)
+            gone = self._confine(work, target, work.partial)
         deletes = Deletes.EXPLICIT if gone else Deletes.NONE
         result = write(
-            connection, work.definition, staging,
+            connection, work.definition, target,
             run=work.run, principal=self.principal, deletes=deletes,
             files=[file.file for file in work.files],
         )  # fmt: skip
-        drop_staging(connection, staging)
+        if isinstance(target, Staging):
+            drop_staging(connection, target)
         return result
 
     def _partial(self, work: LayerWork) -> Partial | None:

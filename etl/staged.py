@@ -6,9 +6,9 @@ layers are in etl.judge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import shapely
@@ -16,29 +16,30 @@ from psycopg import sql
 
 from etl.checks.finding import Severity
 from etl.ledger import Rejection
+from layers import tables
+from layers.building import Building
 from layers.staging import Staging
-
-_CHUNK = 10_000
 
 _REPEATED = """
 WITH repeated AS (
-    SELECT id FROM {staging} GROUP BY id HAVING count(*) > 1
+    SELECT id FROM {table} GROUP BY id HAVING count(*) > 1
 ), ranked AS (
     SELECT
-        s.ctid AS place, s.source_file, s.source_row, s.id,
-        jsonb_strip_nulls(to_jsonb(s)) - 'geom' AS record,
+        s.ctid AS place, {file} AS source_file, {row} AS source_row, s.id,
+        jsonb_strip_nulls(to_jsonb(s)) - %(own)s::text[] AS record,
         {geometry} AS geom,
         row_number() OVER every AS nth,
-        first_value(s.source_file) OVER every AS first_file,
-        first_value(s.source_row) OVER every AS first_row
-    FROM {staging} AS s JOIN repeated USING (id)
-    -- ctid is the order of arrival: nothing was deleted from the table before
-    WINDOW every AS (PARTITION BY s.id ORDER BY s.ctid)
+        row_number() OVER (ORDER BY {arrival}) AS arrived,
+        first_value({file}) OVER every AS first_file,
+        first_value({row}) OVER every AS first_row
+    FROM {table} AS s JOIN repeated USING (id)
+    -- in their order of arrival
+    WINDOW every AS (PARTITION BY s.id ORDER BY {arrival})
 ), removed AS (
-    DELETE FROM {staging} AS s USING ranked WHERE s.ctid = ranked.place AND ranked.nth > 1
+    DELETE FROM {table} AS s USING ranked WHERE s.ctid = ranked.place AND ranked.nth > 1
 )
 SELECT source_file, source_row, id, record, geom, first_file, first_row
-FROM ranked WHERE nth > 1 ORDER BY place
+FROM ranked WHERE nth > 1 ORDER BY arrived
 """
 
 _EVERYWHERE = sql.SQL("true")
@@ -77,13 +78,44 @@ WHERE origin.bureau = %(bureau)s AND {inside}
 
 def remove_repeated(connection: psycopg.Connection, staging: Staging) -> list[Rejection]:
     """Take all rows but the first of each id out of staging, each naming the first."""
-    has_geometry = staging.definition.geometry is not None
+    # ctid is the order of arrival: nothing was deleted from the table before
+    return _remove_repeated(connection, staging, "s.source_file", "s.source_row", "s.ctid", {})
+
+
+def remove_repeated_built(built: Building, files: Sequence[str]) -> list[Rejection]:
+    """The same for a table built beside its layer; `files` are the run's files in their order."""
+    return _remove_repeated(
+        built.connection,
+        built,
+        tables.source_file("s"),
+        tables.source_row("s"),
+        "s.source_ref, s.ctid",
+        {"files": list(files)},
+    )
+
+
+def _remove_repeated(
+    connection: psycopg.Connection,
+    target: Staging | Building,
+    file: LiteralString | sql.Composable,
+    row: LiteralString | sql.Composable,
+    arrival: LiteralString,
+    values: Mapping[str, object],
+) -> list[Rejection]:
+    has_geometry = target.definition.geometry is not None
     geometry = "ST_AsBinary(ST_PointOnSurface(ST_Force2D(s.geom)))" if has_geometry else "NULL"
-    statement = sql.SQL(_REPEATED).format(staging=staging.table, geometry=sql.SQL(geometry))
+    statement = sql.SQL(_REPEATED).format(
+        table=target.table,
+        geometry=sql.SQL(geometry),
+        file=sql.SQL(file) if isinstance(file, str) else file,
+        row=sql.SQL(row) if isinstance(row, str) else row,
+        arrival=sql.SQL(arrival),
+    )
+    own = ["geom", "tile_geom", *(name for name in tables.SYSTEM_TYPES if name != "id")]
     return [
         Rejection(
-            file=file,
-            row=row,
+            file=file_label,
+            row=source_row,
             id=ident,
             rule="unique_id",
             reason=f"标识码 {ident} 已在 {first_file} 第 {first_row} 行出现 "
@@ -92,7 +124,9 @@ def remove_repeated(connection: psycopg.Connection, staging: Staging) -> list[Re
             record=record,
             place=None if place is None else _point(bytes(place)),
         )
-        for file, row, ident, record, place, first_file, first_row in connection.execute(statement)
+        for file_label, source_row, ident, record, place, first_file, first_row in (
+            connection.execute(statement, {"own": own, **values})
+        )
     ]
 
 

@@ -8,7 +8,7 @@ five to readers that polled ``seq > last``). The set of changes is the temporary
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from psycopg import sql
 
 from layers import tables
 from layers.access import Principal
+from layers.cells import Cell, merged
 from layers.definition import FieldType, GeometryType, LayerDefinition
 from layers.sql import text
 
@@ -108,13 +109,17 @@ def announce(
     run: int | None,
     principal: Principal,
     first_load: bool = False,
+    cells: Iterable[Cell] | None = None,
 ) -> None:
     """Write outbox, catalogue row and revision record, and wake the consumers.
 
-    With `first_load` every live row is new and the set of changes is not looked at.
+    With `first_load` every live row is new and the set of changes is not looked at; `cells` are
+    those of its rows, where they were counted already.
     """
     total = sum(counts.values())
-    if first_load:
+    if cells is not None:
+        _outbox_counted(connection, revision, merged(cells))
+    elif first_load:
         _outbox_cells(connection, revision, _all_versions(definition))
     elif total <= EDIT_LIMIT:
         _outbox_features(connection, definition, revision)
@@ -179,6 +184,25 @@ def _outbox_cells(
     connection.execute(
         text("outbox_cells").format(versions=versions),
         {"layer": revision.layer, "revision": revision.number},
+    )
+
+
+def _outbox_counted(
+    connection: psycopg.Connection, revision: Revision, cells: Sequence[Cell]
+) -> None:
+    edges = zip(*(cell.envelope or (None,) * 4 for cell in cells), strict=True)
+    west, south, east, north = (list(values) for values in edges)
+    connection.execute(
+        text("outbox_counted"),
+        {
+            "layer": revision.layer,
+            "revision": revision.number,
+            "west": west,
+            "south": south,
+            "east": east,
+            "north": north,
+            "counts": [cell.count for cell in cells],
+        },
     )
 
 

@@ -6,18 +6,15 @@ the leftovers of a killed run are told apart from the tables of live ones.
 
 from __future__ import annotations
 
-import binascii
 import secrets
 from dataclasses import dataclass
-from io import BytesIO
 
-import numpy as np
 import psycopg
 import pyarrow as pa
-import pyarrow.csv
 from psycopg import sql
 
 from layers import tables
+from layers.copying import copy_rows
 from layers.definition import LayerDefinition
 
 LOCK_CLASS = 0x6773_7074
@@ -101,7 +98,7 @@ def clean_staging(connection: psycopg.Connection) -> list[str]:
     leftovers = [str(name) for (name,) in rows]
     for name in leftovers:
         connection.execute(
-            sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier("staging", name))
+            sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(sql.Identifier("staging", name))
         )
     return leftovers
 
@@ -112,8 +109,7 @@ def copy_into(
     """Append Arrow rows to a staging table; return their number.
 
     The batch holds `id`, fields (those absent become NULL), and optionally `operation`,
-    `source_file`, `source_row`, and `geom`: WKB or EWKB, EPSG:4490, x = longitude. The CSV that
-    COPY reads is written by Arrow, numbers in their shortest exact form; no Python per row.
+    `source_file`, `source_row`, and `geom`: WKB or EWKB, EPSG:4490, x = longitude.
     Raises ValueError for a column that the layer does not have.
     """
     known = {*SYSTEM_COLUMNS, *tables.content_columns(staging.definition)}
@@ -124,43 +120,4 @@ def copy_into(
             f"可用 known: {sorted(known)}"
         )
     table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
-    if "geom" in table.schema.names:
-        place = table.schema.get_field_index("geom")
-        table = table.set_column(place, "geom", _hexadecimal(table.column("geom")))
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
-        staging.table, tables.columns(tuple(table.schema.names))
-    )
-    options = pyarrow.csv.WriteOptions(include_header=False, batch_size=8192)
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for part in table.to_batches(max_chunksize=16_384):
-            buffer = BytesIO()
-            pyarrow.csv.write_csv(part, buffer, options)
-            copy.write(buffer.getbuffer())
-    return int(table.num_rows)
-
-
-def _hexadecimal(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Turn binary values into hexadecimal text, a whole chunk in one call."""
-    chunks = [_hexadecimal_chunk(chunk) for chunk in column.chunks]
-    return pa.chunked_array(chunks, type=pa.large_string())
-
-
-def _hexadecimal_chunk(chunk: pa.Array) -> pa.Array:
-    values = chunk.cast(pa.large_binary())
-    bitmap, offsets_buffer, data = values.buffers()
-    offsets = np.frombuffer(offsets_buffer, dtype=np.int64)[
-        values.offset : values.offset + len(values) + 1
-    ]
-    first, last = (int(offsets[0]), int(offsets[-1])) if len(values) else (0, 0)
-    text = binascii.hexlify(memoryview(data)[first:last]) if data is not None else b""
-    if values.null_count:
-        valid = np.asarray(values.is_valid())
-        bitmap = pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
-    else:
-        bitmap = None
-    return pa.Array.from_buffers(
-        pa.large_string(),
-        len(values),
-        [bitmap, pa.py_buffer(((offsets - first) * 2).tobytes()), pa.py_buffer(text)],
-        null_count=values.null_count,
-    )
+    return copy_rows(connection, staging.table, table)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import sql
 
@@ -30,11 +30,25 @@ HISTORY_TYPES = {"replaced_by_revision": "bigint", "operation": "text"}
 
 @dataclass(frozen=True)
 class Index:
-    """A secondary index of a table; `statement` creates it."""
+    """A secondary index: its name, the column it begins with, and what it is over."""
 
     name: str
     column: str
-    statement: sql.Composed
+    table: sql.Identifier
+    method: str
+    keys: sql.Composable
+    unique: bool = False
+
+    @property
+    def statement(self) -> sql.Composed:
+        """The statement that creates it."""
+        return sql.SQL("CREATE {kind} {name} ON {table} USING {method} ({keys})").format(
+            kind=sql.SQL("UNIQUE INDEX") if self.unique else sql.SQL("INDEX"),
+            name=sql.Identifier(self.name),
+            table=self.table,
+            method=sql.SQL("gist") if self.method == "gist" else sql.SQL("btree"),
+            keys=self.keys,
+        )
 
 
 def layer_table(name: str) -> sql.Identifier:
@@ -109,6 +123,20 @@ def source_ref(staged: str) -> sql.Composed:
     )
 
 
+def source_file(qualifier: str) -> sql.Composed:
+    """Expression: file label of a row's `source_ref`; needs ``%(files)s`` as `source_ref` does."""
+    return sql.SQL("(%(files)s::text[])[({} >> {})::int + 1]").format(
+        sql.Identifier(qualifier, "source_ref"), sql.Literal(SOURCE_ROW_BITS)
+    )
+
+
+def source_row(qualifier: str) -> sql.Composed:
+    """Expression: source row of a row's `source_ref`."""
+    return sql.SQL("({} & {})").format(
+        sql.Identifier(qualifier, "source_ref"), sql.Literal((1 << SOURCE_ROW_BITS) - 1)
+    )
+
+
 def row_hash(definition: LayerDefinition, qualifier: str) -> sql.Composed:
     """Expression: 64-bit hash of a version's content, for telling changed rows from unchanged.
 
@@ -132,8 +160,14 @@ def index_name(layer: str, column: str) -> str:
     return f"{layer[:24]}_{column[:24]}_{zlib.crc32(name.encode()):08x}_ix"
 
 
-def secondary_indexes(definition: LayerDefinition) -> tuple[Index, ...]:
-    """All indexes of the live table except its primary key, in the order they are built."""
+def secondary_indexes(
+    definition: LayerDefinition, building: str | None = None
+) -> tuple[Index, ...]:
+    """All indexes of the live table except its primary key, in the order they are built.
+
+    With `building` they are those of that table in schema staging, in the same order, named after
+    it: it will take the layer's place (see layers.building).
+    """
     found = [_index(definition.name, "id", "btree", unique=True)]
     if definition.geometry is not None:
         found += [_index(definition.name, column, "gist") for column in ("geom", "tile_geom")]
@@ -143,7 +177,12 @@ def secondary_indexes(definition: LayerDefinition) -> tuple[Index, ...]:
         if field.indexed or field.name == definition.time_field
     ]
     found += [_number_index(definition.name, *pair) for pair in definition.number_indexes]
-    return tuple(found)
+    if building is None:
+        return tuple(found)
+    table = sql.Identifier("staging", building)
+    return tuple(
+        replace(index, name=f"{building}_{at}", table=table) for at, index in enumerate(found)
+    )
 
 
 def history_indexes(definition: LayerDefinition) -> tuple[Index, ...]:
@@ -160,33 +199,17 @@ def history_indexes(definition: LayerDefinition) -> tuple[Index, ...]:
 def _index(
     layer: str, column: str, method: str, *, unique: bool = False, schema: str = "layer"
 ) -> Index:
-    name = index_name(layer, column)
-    return Index(
-        name,
-        column,
-        sql.SQL("CREATE {kind} {name} ON {table} USING {method} ({column})").format(
-            kind=sql.SQL("UNIQUE INDEX") if unique else sql.SQL("INDEX"),
-            name=sql.Identifier(name),
-            table=sql.Identifier(schema, layer),
-            method=sql.SQL("gist") if method == "gist" else sql.SQL("btree"),
-            column=sql.Identifier(column),
-        ),
-    )
+    table, name = sql.Identifier(schema, layer), index_name(layer, column)
+    return Index(name, column, table, method, sql.Identifier(column), unique)
 
 
 def _number_index(layer: str, field: str, numbered: str) -> Index:
     """Index on a field and the main number of another, e.g. all plates of a road in order."""
-    name = index_name(layer, f"{field}_{numbered}")
-    return Index(
-        name,
-        field,
-        sql.SQL("CREATE INDEX {} ON {} ({}, (gazetteer.main_number({})))").format(
-            sql.Identifier(name),
-            sql.Identifier("layer", layer),
-            sql.Identifier(field),
-            sql.Identifier(numbered),
-        ),
+    keys = sql.SQL("{}, (gazetteer.main_number({}))").format(
+        sql.Identifier(field), sql.Identifier(numbered)
     )
+    name = index_name(layer, f"{field}_{numbered}")
+    return Index(name, field, layer_table(layer), "btree", keys)
 
 
 def column_definitions(types: dict[str, str]) -> list[sql.Composed]:
@@ -213,8 +236,40 @@ def create_layer(definition: LayerDefinition) -> sql.Composed:
         sql.SQL("run bigint"),
         sql.SQL("source_ref bigint"),
         sql.SQL("row_hash bigint NOT NULL"),
-        *column_definitions(field_types(definition)),
+        *_content(definition),
     ]
+    return sql.SQL("CREATE TABLE {} ({})").format(
+        layer_table(definition.name), sql.SQL(", ").join(parts)
+    )
+
+
+def create_building(
+    definition: LayerDefinition, name: str, revision: int, run: int | None
+) -> sql.Composed:
+    """DDL of a table in schema staging that will take the layer's place (see layers.building).
+
+    The columns of `create_layer` in their order. What is the same in every row are defaults, and
+    the hash is made as rows come in: COPY needs neither. No key, no index yet.
+    """
+    parts = [
+        sql.SQL("fid bigint NOT NULL"),
+        sql.SQL("id text NOT NULL"),
+        sql.SQL("revision bigint NOT NULL DEFAULT {}").format(sql.Literal(revision)),
+        sql.SQL("run bigint DEFAULT {}").format(sql.Literal(run)),
+        sql.SQL("source_ref bigint"),
+        sql.SQL("row_hash bigint NOT NULL GENERATED ALWAYS AS ({}) STORED").format(
+            row_hash(definition, name)
+        ),
+        *_content(definition),
+    ]
+    return sql.SQL("CREATE TABLE {} ({}) WITH (autovacuum_enabled = off)").format(
+        sql.Identifier("staging", name), sql.SQL(", ").join(parts)
+    )
+
+
+def _content(definition: LayerDefinition) -> list[sql.Composed]:
+    """Column definitions of the fields, `geom` and `tile_geom`."""
+    parts = column_definitions(field_types(definition))
     geom, tile = geometry_type(definition), tile_geometry_type(definition)
     if geom is not None and tile is not None:
         parts.append(sql.SQL("geom {}").format(type_sql(geom)))
@@ -223,9 +278,7 @@ def create_layer(definition: LayerDefinition) -> sql.Composed:
                 "tile_geom {} GENERATED ALWAYS AS (ST_Transform(ST_Force2D(geom), 3857)) STORED"
             ).format(type_sql(tile))
         )
-    return sql.SQL("CREATE TABLE {} ({})").format(
-        layer_table(definition.name), sql.SQL(", ").join(parts)
-    )
+    return parts
 
 
 def create_history(definition: LayerDefinition) -> sql.Composed:

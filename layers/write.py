@@ -18,6 +18,7 @@ from psycopg.pq import TransactionStatus
 
 from layers import revision, tables
 from layers.access import Principal
+from layers.building import BULK_MEMORY, Building, adopt
 from layers.definition import LayerDefinition
 from layers.revision import Revision
 from layers.sql import text
@@ -25,9 +26,6 @@ from layers.staging import Staging
 
 INDEX_AFTER_ROWS = 2_000
 """From so many rows on, an empty layer's indexes are built after its rows, not with them."""
-
-BULK_MEMORY = "256MB"
-"""Memory of a first load's sort and index builds."""
 
 
 class Deletes(StrEnum):
@@ -63,7 +61,7 @@ class WriteResult:
 def write(
     connection: psycopg.Connection,
     definition: LayerDefinition,
-    staging: Staging,
+    staging: Staging | Building,
     *,
     run: int | None,
     principal: Principal,
@@ -77,6 +75,7 @@ def write(
     nothing, and if no row does, no revision is consumed. With Deletes.ABSENT, `scope` (field:
     value) limits which unstaged rows are deleted, e.g. ``{"class_code": "JS"}``. `files` are the
     labels of the run's files in their order: a new version keeps which one it came from.
+    A Building takes the place of the empty layer that it `building.fits`, rows as they are.
     Another writer of the layer is waited for. Raises WriteError (missing or repeated ids) and
     revision.NotAppliedError; then the transaction is as it was before the call.
     """
@@ -87,7 +86,9 @@ def write(
         with connection.transaction() as step:
             taken = revision.take(connection, definition.name)
             origin = Origin(run, tuple(files))
-            if taken.feature_count == 0 and _is_bulk(connection, staging):
+            if isinstance(staging, Building):
+                result = _replace(connection, staging, taken, principal)
+            elif taken.feature_count == 0 and _is_bulk(connection, staging):
                 result = _first_load(connection, definition, staging, taken, origin, principal)
             else:
                 changes = Merge(definition, staging, deletes, scope or {})
@@ -124,6 +125,24 @@ class Merge:
     staging: Staging
     deletes: Deletes
     scope: Mapping[str, Any]
+
+
+def _replace(
+    connection: psycopg.Connection, built: Building, taken: Revision, principal: Principal
+) -> WriteResult:
+    """Put a table that was built beside the empty layer in its place."""
+    adopt(connection, built, taken)
+    revision.announce(
+        connection,
+        built.definition,
+        taken,
+        {"insert": built.rows},
+        run=built.run,
+        principal=principal,
+        first_load=True,
+        cells=built.cells,
+    )
+    return WriteResult(taken.number, built.rows, 0, 0, 0)
 
 
 def _is_bulk(connection: psycopg.Connection, staging: Staging) -> bool:
