@@ -121,7 +121,7 @@ def read(
     if shapes and has_geometry:
         picks.append(sql.SQL("geom"))
         types["-geom"] = pa.string()
-    elif centres and has_geometry:
+    if centres and has_geometry:
         picks += [sql.SQL(piece) for piece in _CENTRES[definition.geometry.dimension]]  # type: ignore[union-attr]
         types |= {"-x": pa.float64(), "-y": pa.float64(), "-size": pa.float64()}
     statement = sql.SQL("COPY (SELECT {picks} FROM {rows} AS source) TO STDOUT (FORMAT csv)")

@@ -102,11 +102,13 @@ def measure_check_points(
                 f"{result.sentence}；限 {allowed_m:g} m (the layer allows {allowed_m:g} m)",
             )
         )  # fmt: skip
-    for row in np.flatnonzero(apart > 2 * allowed_m) if allowed_m is not None else ():
+    # of a layer that is off as a whole, no single point is to blame
+    blunder = 2 * max(allowed_m or 0.0, result.rmse_m)
+    for row in np.flatnonzero(apart > blunder):
         judged.rejections.append(
             Rejection(
                 known.label, int(row) + 1, known.ids[row], "check_points",
-                f"检查点 {known.ids[row]} 相差 {apart[row]:.3f} m，超过限差的两倍 (a gross error)",
+                f"检查点 {known.ids[row]} 相差 {apart[row]:.3f} m，似为粗差 (a gross error)",
                 Severity.WARN.value, None, shapely.Point(known.lon[row], known.lat[row]),
             )
         )  # fmt: skip

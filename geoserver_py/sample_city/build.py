@@ -12,6 +12,7 @@ from geoserver_py.errors import WorkFailed
 from geoserver_py.sample_city import datums, files
 from geoserver_py.sample_city.core import choose_core
 from geoserver_py.sample_city.deliveries import DELIVERIES, SampleCity, SampleLayer, public_security
+from geoserver_py.sample_city.faults import FAULTY
 from geoserver_py.sample_city.houses import build_houses, points_of_interest
 from geoserver_py.sample_city.layout import arrange
 from geoserver_py.sample_city.management import components, events, unit_grid
@@ -103,6 +104,11 @@ def build_sample_city(
     faulty.mkdir(parents=True)
     public_security(city, security, faulty=faulty)
     made.append(security)
+    wrong = [faulty]
+    for name, spoil in FAULTY.items():
+        wrong.append(folder / "faulty" / name)
+        wrong[-1].mkdir()
+        spoil(wrong[-1])
     truth = folder / "truth"
     truth.mkdir()
     for name, layer in city.layers.items():
@@ -111,7 +117,7 @@ def build_sample_city(
         folder,
         {name: len(layer.frame) for name, layer in city.layers.items()},
         tuple(path / "delivery.yaml" for path in made),
-        (faulty / "delivery.yaml",),
+        tuple(path / "delivery.yaml" for path in wrong),
     )
 
 
