@@ -126,11 +126,11 @@ def remember(connection: psycopg.Connection, delivery: Delivery) -> None:
     """Keep the delivery as it is written now."""
     connection.execute(
         """
-        INSERT INTO catalog.delivery (name, bureau, city, synthetic, document)
-        VALUES (%(name)s, %(bureau)s, %(city)s, %(synthetic)s, %(document)s)
+        INSERT INTO catalog.delivery (name, bureau, city, synthetic, document, expected_every)
+        VALUES (%(name)s, %(bureau)s, %(city)s, %(synthetic)s, %(document)s, %(every)s)
         ON CONFLICT (name) DO UPDATE
             SET bureau = excluded.bureau, city = excluded.city, synthetic = excluded.synthetic,
-                document = excluded.document
+                document = excluded.document, expected_every = excluded.expected_every
         """,
         {
             "name": delivery.name,
@@ -138,6 +138,7 @@ def remember(connection: psycopg.Connection, delivery: Delivery) -> None:
             "city": delivery.city,
             "synthetic": delivery.synthetic,
             "document": _jsonb(dict(delivery.document)),
+            "every": delivery.expected_every,
         },
     )
 
@@ -267,14 +268,24 @@ def describe_layer(
 ) -> None:
     """Publish steps and accuracy of a layer: of the runs whose rows it holds, the worst counts.
 
-    Call it after the runs were finished, in the transaction that wrote the features.
+    A row that an edit changed counts by the last run that placed it. Call it after the runs were
+    finished, in the transaction that wrote the features.
     """
     runs = sql.SQL(
         """
         SELECT applied_steps, accuracy_m FROM catalog.run
-        WHERE id IN (SELECT DISTINCT run FROM {table}) ORDER BY id
+        WHERE id IN (
+            SELECT DISTINCT coalesce(live.run, (
+                SELECT past.run FROM {history} AS past
+                WHERE past.fid = live.fid AND past.run IS NOT NULL
+                ORDER BY past.revision DESC LIMIT 1
+            )) FROM {table} AS live
+        ) ORDER BY id
         """
-    ).format(table=sql.Identifier("layer", definition.name))
+    ).format(
+        table=sql.Identifier("layer", definition.name),
+        history=sql.Identifier("history", definition.name),
+    )
     steps: list[Any] = []
     accuracies: list[float] = []
     for run_steps, accuracy in connection.execute(runs):

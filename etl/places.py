@@ -47,7 +47,12 @@ class Points:
         return Points(self.x[keep], self.y[keep], None if self.z is None else self.z[keep])
 
     def wkb(self, has_z: bool) -> pa.Array:
-        """WKB (ISO, little endian) of every row; null where there is no position."""
+        """WKB (ISO, little endian) of every row; null where there is no position.
+
+        ValueError for heights asked for that are not there: 0 m is a height too.
+        """
+        if has_z and self.z is None and bool(self.finite().any()):
+            raise ValueError("points without heights cannot be written with them")
         size = len(self.x)
         layout = [("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")]
         if has_z:
@@ -57,7 +62,7 @@ class Points:
         records["type"] = 1001 if has_z else 1
         records["x"], records["y"] = self.x, self.y
         if has_z:
-            records["z"] = 0.0 if self.z is None else self.z
+            records["z"] = np.nan if self.z is None else self.z
         width = records.dtype.itemsize
         offsets = np.arange(0, (size + 1) * width, width, dtype=np.int32)
         packed = pa.Array.from_buffers(

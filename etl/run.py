@@ -149,11 +149,7 @@ class _Transaction:
     def _attempt(self, work: LayerWork) -> Exception | None:
         context, definition = self.context, work.definition
         try:
-            present = ledger.layer_is_synthetic(context.log, definition.name)
-            if present is not None and present != context.delivery.synthetic:
-                raise LoadFailed(
-                    "合成数据与真实数据不得同层 (synthetic and real data never share a layer)"
-                )
+            self._require_same_kind(work, context.log)  # early: staging takes its time
             work.partial = self._partial(work)
             prepare(context, work)
         except _REFUSALS as refusal:
@@ -205,6 +201,7 @@ class _Transaction:
         connection = self.context.work
         if work.sink is None or work.staging is None or work.sink.target is None:
             raise LoadFailed("没有暂存 (nothing was staged)")
+        self._require_same_kind(work, connection)  # the layer is locked now: nobody else writes
         target = work.sink.target
         if isinstance(target, Building) and not fits(connection, target):
             # somebody filled the layer meanwhile, or reads it for long
@@ -225,6 +222,14 @@ class _Transaction:
         if isinstance(target, Staging):
             drop_staging(connection, target)
         return result
+
+    def _require_same_kind(self, work: LayerWork, connection: psycopg.Connection) -> None:
+        """LoadFailed where the layer holds synthetic data and these are real, or the reverse."""
+        present = ledger.layer_is_synthetic(connection, work.definition.name)
+        if present is not None and present != self.context.delivery.synthetic:
+            raise LoadFailed(
+                "合成数据与真实数据不得同层 (synthetic and real data never share a layer)"
+            )
 
     def _partial(self, work: LayerWork) -> Partial | None:
         keys = work.loads[0].area

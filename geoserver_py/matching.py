@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from etl.datum import DatumRegistry
+from etl.datum.store import load_registry_async
 from gazetteer.service import GazetteerService
 from geoserver_py.errors import WorkFailed
 from geoserver_py.geocoding import geocode
@@ -83,8 +83,8 @@ def _work(service: GazetteerService, dsn: str, profile: CityProfile, pipe: Pipe)
 
 
 async def _answer(service: GazetteerService, dsn: str, profile: CityProfile, pipe: Pipe) -> None:
-    registry = DatumRegistry()
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        registry = await load_registry_async(connection)
         while True:
             try:
                 texts = pipe.recv()

@@ -14,7 +14,8 @@ import orjson
 import psycopg
 import typer
 
-from etl.datum import DatumRegistry, locate
+from etl.datum import locate
+from etl.datum.store import load_registry
 from gazetteer.production import assign as assigning
 from gazetteer.production import cycle, package, quality
 from gazetteer.production.codes import AddressCoder, load_coders
@@ -134,12 +135,14 @@ def draft(
     if not isinstance(values, dict):
         raise WorkFailed("--set 须为 JSON 对象 (must be a JSON object)")
     position = None
-    if any(value is not None for value in (lon, lat, north, east)):
-        if coordsys is None:
-            raise WorkFailed("坐标必须注明 --coordsys (a position needs its --coordsys)")
-        spot = locate(DatumRegistry(), coordsys, lon=lon, lat=lat, north=north, east=east)
-        position = (spot.lon, spot.lat)
+    has_position = any(value is not None for value in (lon, lat, north, east))
+    if has_position and coordsys is None:
+        raise WorkFailed("坐标必须注明 --coordsys (a position needs its --coordsys)")
     with _opened() as (connection, _):
+        if coordsys is not None and has_position:
+            registry = load_registry(connection)
+            spot = locate(registry, coordsys, lon=lon, lat=lat, north=north, east=east)
+            position = (spot.lon, spot.lat)
         opened = cycle.draft(
             connection,
             _layer(),

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from etl.datum import DatumRegistry
+from etl.datum.store import load_registry_async
 from gazetteer.levels import Kind
 from gazetteer.service import GazetteerService
 from gazetteer.store import Connection
@@ -63,7 +63,7 @@ async def _loaded() -> tuple[GazetteerService, str, CityProfile]:
 
 async def _match(texts: Sequence[str]) -> list[dict[str, Any]]:
     async with _opened() as (service, connection, profile):
-        registry = DatumRegistry()
+        registry = await load_registry_async(connection)
         return await geocode(service, connection, SYSTEM, texts, profile=profile, registry=registry)
 
 
