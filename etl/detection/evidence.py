@@ -171,7 +171,7 @@ def rank(
     if around is not None and found:
         found.sort(key=lambda item: -item.hypothesis.score)
         bases = [s for s in found if s.reading.shift is None and s.reading.chain is None]
-        for base in bases[:2]:
+        for base in [] if _explained(found[0]) else bases[:2]:
             references = registered(base.reading.form, px, py, around)
             if references is not None:
                 found += _shifted(base, px, py, profile, references, declared)
@@ -197,6 +197,12 @@ def rank(
         replace(s, hypothesis=replace(s.hypothesis, confidence=float(w)))
         for s, w in zip(ranked, weights, strict=True)
     ]
+
+
+def _explained(best: Scored) -> bool:
+    """Whether nothing is left for a shift to explain: most rows lie near, far beyond chance."""
+    h = best.hypothesis
+    return best.nats >= 20.0 and (h.near_m or np.inf) <= 4.0 and (h.near_share or 0.0) >= 0.7
 
 
 def registered(

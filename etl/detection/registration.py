@@ -133,7 +133,7 @@ class Registration:
 
     def shifts(self, xy: FloatArray, most: int = 3) -> list[tuple[float, float]]:
         """Likely constant shifts (east, north) within 260 m, best first; refined to 0.5 m."""
-        pick = xy[:: max(1, len(xy) // 400)]
+        pick = xy[:: max(1, len(xy) // 200)]
         out: list[tuple[float, tuple[float, float]]] = []
         for channel in self.references.channels:
             for peak in _peaks(channel, pick, most):
@@ -153,7 +153,9 @@ def _peaks(channel: Channel, xy: FloatArray, most: int) -> list[tuple[float, flo
     bins = int(2 * SEARCH_M / _BIN_M)
     ij = np.clip(((vectors + SEARCH_M) / _BIN_M).astype(np.int64), 0, bins - 1)
     # a point votes once for a cell, and less where it has many neighbours
-    key = np.unique(owner * bins * bins + ij[:, 0] * bins + ij[:, 1])
+    voted = np.zeros(len(xy) * bins * bins, dtype=np.bool_)
+    voted[owner * bins * bins + ij[:, 0] * bins + ij[:, 1]] = True
+    key = np.flatnonzero(voted)
     weight = 1.0 / np.sqrt(count[key // (bins * bins)])
     grid = np.bincount(key % (bins * bins), weights=weight, minlength=bins * bins)
     votes = grid.reshape(bins, bins)
@@ -172,10 +174,10 @@ def _peaks(channel: Channel, xy: FloatArray, most: int) -> list[tuple[float, flo
 
 def _refine(channel: Channel, xy: FloatArray, start: tuple[float, float]) -> tuple[float, float]:
     """Pattern search on the mean distance, cut at 20 m, from 4 m steps to 0.5 m."""
-    pick = xy[:: max(1, len(xy) // 150)]
+    pick = xy[:: max(1, len(xy) // 100)]
 
     def cost(at: FloatArray) -> float:
-        return float(np.minimum(channel.distances(pick + at), 20.0).mean())
+        return float(np.minimum(channel.distances(pick + at, 20.0), 20.0).mean())
 
     here = np.array(start)
     best = cost(here)
