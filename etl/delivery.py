@@ -18,6 +18,7 @@ import yaml
 from etl.area import AreaKeys, parse_area
 from etl.pull import PullError, parse_pull
 from etl.readers.service import Pull
+from etl.timetable import Timetable, parse_span, parse_timetable
 
 
 class DeliveryError(ValueError):
@@ -178,9 +179,16 @@ class Delivery:
     path: Path = field(compare=False)
     document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """The YAML as written, for the record."""
+    schedule: Timetable | None = None
+    """When it is pulled; None: somebody runs it."""
+    expected_every: str | None = None
+    """What the bureau promised, e.g. ``1 month``."""
 
 
-_DELIVERY_KEYS = ("delivery", "bureau", "city", "synthetic", "datum_parameters", "loads")
+_DELIVERY_KEYS = (
+    "delivery", "bureau", "city", "synthetic", "datum_parameters", "schedule", "expected_every",
+    "loads",
+)  # fmt: skip
 _LOAD_KEYS = (
     "layer", "files", "coordsys", "columns", "mode", "id", "fields", "where", "answers",
     "accept_accuracy", "geometry", "area", "edges", "check_points",
@@ -225,6 +233,8 @@ def parse_delivery(document: Any, path: Path) -> Delivery:
         loads=tuple(_load(entry, at.inside(f"loads[{n}]"), path) for n, entry in enumerate(loads)),
         path=path,
         document=top,
+        schedule=parse_timetable(top.get("schedule"), at),
+        expected_every=parse_span(top.get("expected_every"), at),
     )
     modes: dict[str, tuple[Mode, AreaKeys | None]] = {}
     for load in delivery.loads:

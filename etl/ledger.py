@@ -126,11 +126,11 @@ def remember(connection: psycopg.Connection, delivery: Delivery) -> None:
     """Keep the delivery as it is written now."""
     connection.execute(
         """
-        INSERT INTO catalog.delivery (name, bureau, city, synthetic, document)
-        VALUES (%(name)s, %(bureau)s, %(city)s, %(synthetic)s, %(document)s)
+        INSERT INTO catalog.delivery (name, bureau, city, synthetic, document, expected_every)
+        VALUES (%(name)s, %(bureau)s, %(city)s, %(synthetic)s, %(document)s, %(every)s)
         ON CONFLICT (name) DO UPDATE
             SET bureau = excluded.bureau, city = excluded.city, synthetic = excluded.synthetic,
-                document = excluded.document
+                document = excluded.document, expected_every = excluded.expected_every
         """,
         {
             "name": delivery.name,
@@ -138,6 +138,7 @@ def remember(connection: psycopg.Connection, delivery: Delivery) -> None:
             "city": delivery.city,
             "synthetic": delivery.synthetic,
             "document": _jsonb(dict(delivery.document)),
+            "every": delivery.expected_every,
         },
     )
 
