@@ -46,7 +46,11 @@ def romanised(normalised: Normalised) -> Normalised:
         else:
             pieces += [(c, word.start(), word.end() - 1) for c in meant]
     pieces += [(c, i, i) for i, c in enumerate(key[position:], position)]
-    kept = [piece for piece in pieces if piece[0] not in " '`’"]
+    kept = [
+        piece
+        for number, piece in enumerate(pieces)
+        if piece[0] not in "'`’" and not _joins(pieces, number)
+    ]
     text = "".join(
         normalised.text[low] if low == high else character for character, low, high in kept
     )
@@ -57,6 +61,15 @@ def romanised(normalised: Normalised) -> Normalised:
         starts=tuple(normalised.starts[low] for _, low, _ in kept),
         ends=tuple(normalised.ends[high] for _, _, high in kept),
     )
+
+
+def _joins(pieces: list[tuple[str, int, int]], number: int) -> bool:
+    """Whether a stroke joins two syllables (tao-quan-jie), or a blank anything but two numbers."""
+    joiner = pieces[number][0]
+    around = [pieces[at][0] for at in (number - 1, number + 1) if 0 <= at < len(pieces)]
+    if joiner == " ":
+        return not all(character.isdigit() for character in around)
+    return joiner == "-" and all(character.isalpha() for character in around)
 
 
 def reversed_parts(normalised: Normalised) -> Normalised | None:

@@ -26,32 +26,42 @@ _N = rf"(?:[0-9]{{1,5}}|[{_HAN}]{{1,7}})"
 _INSIDE = "单元|[层楼室房栋幢座]"
 """What a number stands before that is no part of a house number."""
 _OBJECTS = (
-    "路灯杆|路灯|灯杆|电线杆|电杆|监控杆|信号灯|电表|水表|配电箱|配电房|电箱|变压器|变电箱|公交站牌"
-    "|站牌|井盖|窨井|消防栓|消火栓|垃圾桶|垃圾箱|界桩|里程碑"
+    "杆灯|灯杆|路灯|高杆灯|信号灯|杆|灯|电表|水表|箱|变压器|站牌|井盖|窨井|井|消防栓|消火栓|界桩|桩"
+    "|里程碑"
 )
 """What a number may be painted on instead of a door."""
-_ALONE = r"(?=$|[,()/]|[旁处边附对前后的东南西北以往向])"
+_BETWEEN = "[^旁口前对附近边后侧处0-9,()]{0,4}?"
+"""号(交通信号)灯: what kind of object it is; never the words of a way to it."""
+_ALONE = r"(?=$|[,()/]|[旁处边附对前后下上的东南西北以往向])"
 """12号路灯旁 is a lamp; 12号路灯不亮 is what a report says of the lamps at a door."""
 _PLATE = (
-    "(?:号(?:大院|院|牌|门牌)?(?!楼(?![下上前后旁])|[栋幢座房线])|hao(?![a-z])|#(?!楼))"
-    rf"(?!(?:{_OBJECTS}){_ALONE})"
+    r"(?:\.?号(?:大院|院|牌|门牌)?(?!楼(?![下上前后旁])|[栋幢座房线])|hao(?![a-z])|#(?!楼))"
+    rf"(?!{_BETWEEN}(?:{_OBJECTS}){_ALONE})"
 )
+_OWN = "自编|自建|自定|临时|临编|临街|暂编|暂定|加建|旧|老|原|临|暂|附|增|加"
+_PREFIX = (
+    rf"\(?(?:{_OWN})(?:门牌)?(?:编号|号)?码?[:)]{{0,2}}第?|新门牌号?|新(?=[0-9])|门牌号?:?|第"
+    r"|(?<![a-z])no?\.?:?"
+)
+_SUFFIX = "自编|自建|临时|临编|暂编|旧|老|原|临|暂"
 _NUMBER = re.compile(
-    r"(?P<prefix>\(?(?:自编|自建|临时|临编|暂编|[临暂附增加旧老原])\)?(?:门牌)?号?码?第?|新门牌号?|门牌号?:?|第"
-    r"|(?<![a-z])no?\.?:?)?"
+    rf"(?P<prefix>{_PREFIX})?"
     rf"(?<![0-9])(?P<before>(?<![a-z])[a-z](?=[0-9]))?(?P<main>{_N})"
     rf"(?:-(?P<dash>[0-9]{{1,4}})|(?P<letter>[a-z](?!ao))|(?P<stem>[甲乙丙丁])|之(?P<of>{_N}))?"
     rf"{_PLATE}"
-    rf"(?:\(?之(?P<sub>{_N})(?!{_INSIDE})号?\)?|-(?P<minus>[0-9]{{1,2}})(?![0-9])号?"
+    rf"(?:\(?之(?P<sub>{_N})(?!{_INSIDE}|(?<=[0-9])[0-9])号?\)?|-(?P<minus>[0-9]{{1,2}})(?![0-9])号?"
     rf"|[附副](?P<attached>{_N})号?|第(?P<room>{_N})间|(?P<branch>[甲乙丙丁])(?!座)"
-    rf"|(?P<tail>[a-z])(?![a-z0-9]|{_INSIDE}|铺))?"
+    rf"|(?P<tail>[a-z])(?![a-z0-9]|{_INSIDE}|铺)"
+    rf"|\((?P<mark>{_SUFFIX})(?:门牌|编号|号)*\))?"
 )
 _BARE_OWN = re.compile(
-    rf"(?P<prefix>自编号?|自建|临时|临编|暂编|门牌号?码?:?|(?<![a-z])no\.?:?|第)第?(?P<main>{_N})(?![0-9{_HAN}号栋幢座]|-[0-9])"
+    rf"(?P<prefix>\(?(?:{_OWN})(?:门牌)?(?:编号|号)?码?[:)]{{0,2}}|门牌号?码?:?|(?<![a-z])no\.?:?|第)第?"
+    rf"(?P<main>[0-9]{{1,5}})(?![0-9{_HAN}号栋幢座层楼室房年月日米元个间家户人.#]|-[0-9])"
 )
 _OBJECT = re.compile(
-    rf"第?[a-z]{{0,3}}-?[0-9]{{1,6}}(?:号|#)?(?:{_OBJECTS}){_ALONE}"
+    rf"第?(?:[a-z]{{0,3}}-)?[a-z]{{0,3}}[0-9]{{1,6}}(?:号|#|根|个|盏|座)?{_BETWEEN}(?:{_OBJECTS}){_ALONE}"
     rf"|(?:{_OBJECTS})(?:编号|号)?:?[a-z]{{0,3}}-?[0-9][a-z0-9-]{{0,19}}(?:号|#)?"
+    rf"|编?号?为?[0-9]{{1,6}}的?(?:{_OBJECTS}){_ALONE}"
 )
 _SEPARATORS = "-/#号楼栋幢座"
 _DIGITS = re.compile("[0-9]{1,9}")
@@ -61,8 +71,8 @@ _LEADING = re.compile(
 )
 _POST = re.compile(
     r"(?:桩号)?k(?P<km>[0-9]{1,4})(?:\+(?P<metres>[0-9]{1,3}))?(?:米|m)?"
-    r"|(?<=[线道速路])(?P<km2>[0-9]{1,4})(?:公里|千米|km)(?:\+?(?P<metres2>[0-9]{1,3})(?:米|m))?"
-    r"|(?<=[线道速路])(?P<km3>[0-9]{1,4})\+(?P<metres3>[0-9]{3})(?:米|m)?"
+    r"|(?<=[线道速路 ])(?P<km2>[0-9]{1,4})(?:公里|千米|km)(?:\+?(?P<metres2>[0-9]{1,3})(?:米|m))?"
+    r"|(?<=[线道速路 ])(?P<km3>[0-9]{1,4})\+(?P<metres3>[0-9]{3})(?:米|m)?"
 )
 _PARTS = (
     (Kind.GROUP, re.compile(rf"第?({_N})(?:村民小组|小组|组|队)")),
@@ -72,7 +82,7 @@ _PARTS = (
     (Kind.FLOOR, re.compile("(?<=[一二三四五六七八九])([一二三四五六七八九])[层楼]")),
     (Kind.FLOOR, re.compile(r"(-?[0-9]{1,2})/?f(?![a-z0-9])")),
     (Kind.FLOOR, re.compile(r"(首层|底层|顶层|顶楼|地下室|天台|负层)")),
-    (Kind.ROOM, re.compile(r"([0-9]{1,5}[a-z]?)(?:号房间?|室|房间?|商?铺|档口?)")),
+    (Kind.ROOM, re.compile(r"之?([0-9]{1,5}[a-z]?)(?:号房间?|室|房间?|商?铺|档口?)")),
     (Kind.ROOM, re.compile(r"(?<=[栋幢座元梯层楼号])([0-9]{1,4}[a-z]?)号(?:商?铺|档口?)")),
     (Kind.ROOM, re.compile(r"([a-z])(?:号?商?铺|室|房)")),
     (
@@ -88,11 +98,11 @@ _STROKES = re.compile(
 
 KILOMETRE = "K"
 """Kind of kilometre posts."""
-_POLES = ("路灯杆", "路灯", "灯杆", "电线杆", "电杆", "监控杆")
+_POLES = frozenset({"杆灯", "灯杆", "路灯", "高杆灯", "信号灯", "杆", "灯"})
 NUMBER_PREFIXES = "临暂附增加旧老原"
 """Characters that set a number apart when they stand before it, unless a name ends with them."""
 _KINDS = {
-    "自编": "自编", "自建": "自编", "临": "临", "暂": "临", "增": "增", "加": "增",
+    "自": "自编", "临": "临", "暂": "临", "增": "增", "加": "增",
     "附": "附", "旧": "旧", "老": "旧", "原": "旧",
 }  # fmt: skip
 """Kind of a number by how its prefix begins; others (第, 新门牌) are of official plates."""
@@ -282,6 +292,7 @@ def _from_match(match: re.Match[str]) -> HouseNumber:
     digits = groups.get("dash") or groups.get("minus")
     han = groups.get("sub") or groups.get("of")
     letter = groups.get("letter") or groups.get("tail") or groups.get("stem")
+    prefix = (groups.get("prefix") or groups.get("mark") or "").lstrip("(")
     sub = ""
     if digits:
         sub = str(int(digits))
@@ -293,6 +304,5 @@ def _from_match(match: re.Match[str]) -> HouseNumber:
         sub = f"第{numeral(groups['room'])}间"
     elif letter or groups.get("branch"):
         sub = str(letter or groups.get("branch")).upper()
-    prefix = (groups.get("prefix") or "").lstrip("(")
     kind = next((kind for begin, kind in _KINDS.items() if prefix.startswith(begin)), "")
     return HouseNumber(numeral(match["main"]), sub, kind + (groups.get("before") or "").upper())

@@ -8,7 +8,7 @@ Costs are in "unread Han characters": leaving one character unread costs 1.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gazetteer.index import Form, GazetteerIndex
 from gazetteer.latin import reversed_parts, romanised
@@ -36,6 +36,9 @@ MEMORY = 16_384
 _TIE = 0.1
 """Readings whose costs differ by less are equally likely."""
 _DIGIT = frozenset("0123456789")
+_BRACKET, _NAMED_BRACKET = 0.12, 0.6
+"""Cost of each character in brackets that hold a remark, and in those that name a place."""
+_JOINING = ("交", "接", "连接", "转", "靠", "对", "对着", "以及", "连", "到", "至")
 _PLATE_END = re.compile("(?<=[0-9])号")
 _FORM_COST = {
     Form.FULL: 0.0, Form.CLASS: 0.5, Form.PINYIN: 0.3, Form.FORMER: 0.1, Form.ALIAS: 0.2,
@@ -66,7 +69,8 @@ _NOTES = (
     "中国", "附近", "旁边", "对面", "隔壁", "门口", "门前", "靠近", "楼下", "楼上", "斜对面",
     "左侧", "右侧", "左边", "右边", "边上", "后面", "背后", "前面", "侧面", "侧边", "对过", "对出",
     "后门", "后座", "路边", "路段", "不远", "往前", "前行", "周围", "以东", "以西", "以南", "以北",
-    "往东", "往西", "往南", "往北", "群众反映", "地址", "位于", "旁", "内", "里", "的", "在",
+    "往东", "往西", "往南", "往北", "群众反映", "地址", "实际地址", "现地址", "真实地址",
+    "详细地址", "收货地址", "位于", "旁", "内", "里", "的", "在",
     "与", "和",
     "处", "近", "同", "跟", "及", "有人", "请处理", "围龙屋", "周边", "一带", "正对面", "门牌",
     "门牌号",
@@ -88,6 +92,10 @@ def parse(index: GazetteerIndex, text: str) -> Parse:
     if key.isascii() and any(character.isalpha() for character in key):
         # pinyin typed with blanks between syllables, English class words
         return _latin(index, romanised(normalised))
+    if " " in key:  # pinyin with blanks among Han, or a name with a blank in it
+        joined = romanised(normalised)
+        parses = [Parse(n, *_readings(index, n.key)) for n in (normalised, joined)]
+        return min(parses, key=lambda parsed: parsed.readings[0].cost)
     plain = key.isascii() or _DIGIT.isdisjoint(key)
     if plain or _HIGHWAY.search(key) or index.has_numbered_name(key):
         readings, loose = _readings(index, key)
@@ -160,7 +168,13 @@ def _dictionary_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
 
 def _rule_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
     last = 0
-    ends = {end for _, end, _ in index.occurrences(key)}
+    names = list(index.occurrences(key))
+    ends = {end for _, end, _ in names}
+    told = {
+        (start, end)
+        for start, end, entry in names
+        if entry.form is Form.FULL and (entry.kind is Kind.ROAD or entry.kind <= Kind.COUNTY)
+    }
     for part in parts(key):
         if part.start and key[part.start - 1] in NUMBER_PREFIXES and part.start not in ends:
             continue  # 旧12号 without its 旧, which no name ends with
@@ -189,11 +203,24 @@ def _rule_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
         closed = key.find(")", opened)
         closed = len(key) if closed < 0 else closed + 1
         inside = key[opened:closed].strip("()")
-        yield Edge(opened, closed, Kind.NOTE, inside, 0.1 + 0.12 * len(inside))
+        # a bracket that names a place is no remark: it may be the crossing road, or the address
+        named = any(opened < start and end <= closed for start, end in told)
+        each = _NAMED_BRACKET if named else _BRACKET
+        yield Edge(opened, closed, Kind.NOTE, inside, 0.1 + each * len(inside))
         opened = key.find("(", closed)
+    yield from _joiners(key, [(s, e) for s, e, entry in names if entry.kind is Kind.ROAD])
     yield from _numbered_roads(index, key)
     yield from _former_plates(key)
     yield from _unknown_names(index, key)
+
+
+def _joiners(key: str, roads: Iterable[tuple[int, int]]) -> Iterator[Edge]:
+    """Words between the names of two roads that say that they meet: 交, 接, 对着."""
+    starts, ends = {start for start, _ in roads}, {end for _, end in roads}
+    for end in ends:
+        for word in _JOINING:
+            if key.startswith(word, end) and end + len(word) in starts:
+                yield Edge(end, end + len(word), Kind.NOTE, word, 0.2)
 
 
 def _by_strokes(index: GazetteerIndex, key: str) -> Iterator[Part]:

@@ -28,7 +28,7 @@ _WORDS = {
     "右边": 100.0, "后面": 100.0, "背后": 100.0, "前面": 100.0, "侧面": 100.0, "侧边": 100.0,
     "靠近": 100.0, "路段": 100.0, "附近": 300.0, "周边": 300.0, "周围": 300.0, "一带": 300.0,
     "不远": 300.0, "往前": 100.0, "前行": 100.0,
-    "路口": 150.0, "交叉口": 150.0, "交汇处": 150.0, "交叉路口": 150.0, "交界处": 150.0,
+    "路口": 100.0, "交叉口": 150.0, "交汇处": 150.0, "交叉路口": 150.0, "交界处": 150.0,
     "十字路口": 150.0,
 }  # fmt: skip
 """Metres that the place meant may be from the one named."""
@@ -84,9 +84,13 @@ def displacement(reading: Reading, *, crossing: bool = False) -> Displacement | 
     With ``crossing`` the place named is a crossing already, and the word itself moves nothing.
     """
     found: Displacement | None = None
+    inside = -1
     for edge in reading.edges:
         if edge.kind is not Kind.NOTE:
+            inside = edge.end if edge.kind in (Kind.UNIT, Kind.FLOOR, Kind.ROOM) else -1
             continue
+        if edge.start == inside:
+            continue  # 二楼西侧 is a side of the floor
         here = _of(edge.value)
         if crossing and here is not None:
             here = _at_crossing(here)

@@ -229,7 +229,7 @@ class Base:
         parts = value.split("|")
         try:
             truth = self._truth(kind, parts, random.Random(text))
-            vague = kind in ("near", "cross") and any(word in text for word in VAGUE)
+            vague = kind in ("near", "cross", "poi") and any(word in text for word in VAGUE)
             return replace(truth, useful_m=VAGUE_M) if vague else truth
         except KeyError as missing:
             raise BadLabelError(f"{label}: no {missing} in the sample city") from missing

@@ -223,7 +223,7 @@ def other_prefixes(pool: Pool, luck: random.Random) -> Made:
 @kind(TUNING, "pinyin", 60)
 def street_in_letters(pool: Pool, luck: random.Random) -> Made:
     for h in picks(luck, plain(pool)):
-        if not _alone(pool, spelled(h.road, "")):
+        if not sounds_alone(pool, spelled(h.road, "")):
             continue
         road, n = spelled(h.road), _number(h)
         joined = road.replace(" ", "")
@@ -239,7 +239,7 @@ def street_in_letters(pool: Pool, luck: random.Random) -> Made:
         )  # fmt: skip
 
 
-def _alone(pool: Pool, sound: str) -> bool:
+def sounds_alone(pool: Pool, sound: str) -> bool:
     """Whether one street alone sounds so, so that its pinyin means one place."""
     return sum(spelled(name, "") == sound for name in pool.base.roads) == 1
 
@@ -250,7 +250,7 @@ def english_street(pool: Pool, luck: random.Random) -> Made:
     for h in picks(luck, plain(pool)):
         suffix = next(s for s in words if h.road.endswith(s))
         stem = spelled(h.road.removesuffix(suffix), "").title()
-        if not _alone(pool, spelled(h.road, "")):
+        if not sounds_alone(pool, spelled(h.road, "")):
             continue
         county = spelled(h.county[:-1], "").title()
         yield (
