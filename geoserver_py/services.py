@@ -27,6 +27,7 @@ from layers.city import CityProfile, load_city
 from layers.definition import DefinitionError
 from layers.keys import load_principals
 from layers.query import Density, load_densities
+from layers.rasters import NO_RASTERS, Rasters, load_rasters_async
 from tiles.cache import TileCache
 from tiles.server import TileServer
 
@@ -54,6 +55,7 @@ class Services:
     """Principals by the hash of their API key."""
     densities: Mapping[str, Density] = field(default_factory=dict)
     """Where the rows of each layer lie; a guess that chooses between ways to the same answer."""
+    rasters: Rasters = NO_RASTERS
     looked_at: float = field(default_factory=time.monotonic)
     """When the catalogue was last compared with the store (time.monotonic); asked by /readyz."""
     _state: tuple[int, int] = field(default=(-1, -1), repr=False)
@@ -69,6 +71,7 @@ class Services:
             if state == self._state:
                 return False
             self.catalogue = await load_catalogue_async(connection)
+            self.rasters = await load_rasters_async(connection)
             self.principals = await load_principals(connection)
             self.registry = await load_registry_async(connection)
             self._state = state

@@ -46,13 +46,30 @@ class Settings(BaseSettings):
     tile_cache_mb: int = Field(
         default=64, ge=0, description="memory for encoded vector tiles a process, 0 for none (MiB)"
     )
+    upload_dir: Path | None = Field(
+        default=None, description="folder of the deliveries uploaded; DATA_DIR/uploads when unset"
+    )
+    upload_max_mb: int = Field(
+        default=2048, ge=1, description="largest upload of a delivery, as sent (MiB)"
+    )
+    raster_dir: Path | None = Field(
+        default=None, description="folder of the published rasters; DATA_DIR/rasters when unset"
+    )
     demo_seed: int = Field(default=20261122, description="seed of the synthetic sample city")
     demo_scale: float = Field(default=1.0, gt=0, description="size of the synthetic sample city")
     real_data: Path | None = Field(
         default=None, description="folder of the real data sets that `make demo DATA=` loads too"
     )
 
-    @field_validator("database_url", "real_data", "postgres_bin", "base_url", mode="before")
+    @field_validator(
+        "database_url",
+        "real_data",
+        "postgres_bin",
+        "base_url",
+        "upload_dir",
+        "raster_dir",
+        mode="before",
+    )
     @classmethod
     def _empty_is_absent(cls, value: object) -> object:
         return None if value == "" else value  # `make demo` passes unset variables as ""
@@ -61,6 +78,16 @@ class Settings(BaseSettings):
     def cluster(self) -> ClusterPaths:
         """Paths of the private cluster."""
         return ClusterPaths(self.data_dir.absolute())
+
+    @property
+    def upload_home(self) -> Path:
+        """Absolute folder of the uploaded deliveries."""
+        return (self.upload_dir or self.data_dir / "uploads").absolute()
+
+    @property
+    def raster_home(self) -> Path:
+        """Absolute folder of the published rasters."""
+        return (self.raster_dir or self.data_dir / "rasters").absolute()
 
     @property
     def demo_key_file(self) -> Path:

@@ -16,6 +16,7 @@ from geoserver_py import (
     openapi,
     parse_routes,
     position_routes,
+    raster_routes,
     style_routes,
     tile_routes,
 )
@@ -37,6 +38,7 @@ def operations() -> tuple[Operation, ...]:
         *compat.OPERATIONS,
         *grid_routes.OPERATIONS,
         *position_routes.OPERATIONS,
+        *raster_routes.OPERATIONS,
         *openapi.OPERATIONS,
         *ogc.OPERATIONS,
     )

@@ -16,6 +16,7 @@ from geoserver_py.ogc.bridge import Bridge
 from geoserver_py.ogc.conformance import conforms_to
 from geoserver_py.operations import Call, Operation, Parameter, read_body
 from geoserver_py.problems import Problem
+from geoserver_py.raster_routes import raster_collection
 from geoserver_py.representations import HTML, render_page, wants_html
 from layers.definition import Title
 
@@ -85,6 +86,10 @@ async def _collections(call: Call) -> Response:
                 root,
             )
             for entry in document["collections"]
+        ]
+        + [
+            raster_collection(raster, root)
+            for raster in call.services.rasters.visible_to(call.principal)
         ],
     }
     return _answer(call, body, "collections.html")
@@ -92,6 +97,9 @@ async def _collections(call: Call) -> Response:
 
 async def _collection(call: Call) -> Response:
     name = call.arguments["collectionId"]
+    raster = call.services.rasters.find(name, call.principal)
+    if raster is not None:
+        return _answer(call, raster_collection(raster, base_url(call)), "raster.html")
     layer = call.services.catalogue.layer(name, call.principal)
     document = await _bridge(call).ask(call, pygeoapi_api.describe_collections, name)
     body = documents.collection(document, layer, call.services.profile, base_url(call))

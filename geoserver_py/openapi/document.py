@@ -24,6 +24,7 @@ _TAGS = {
     "features": "要素 Features",
     "tiles": "矢量瓦片 Vector tiles",
     "styles": "样式 Styles",
+    "rasters": "影像与高程 Rasters",
     "gazetteer": "地址匹配 Gazetteer",
     "compat": "兼容接口 Drop-in interfaces",
     "grid": "单元网格 Unit grid",

@@ -73,28 +73,35 @@ def city(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFactory) 
         )
         restricted = add_key(connection, "restricted", bureau="测试局", classes=list(AccessClass))
     port = free_port()
-    environment = {**os.environ, "GEOSERVER_PY_DATABASE_URL": dsn}
+    environment = {
+        **os.environ,
+        "GEOSERVER_PY_DATABASE_URL": dsn,
+        "GEOSERVER_PY_RASTER_DIR": str(folder / "rasters"),
+    }
     command = [sys.executable, "-m", "geoserver_py.cli", "serve", "--port", str(port)]
     with subprocess.Popen(command, env=environment) as process:
         try:
             url = f"http://127.0.0.1:{port}"
-            _wait_until_ready(url, process)
+            wait_until_ready(url, process)
             yield City(url, dsn, folder, government, restricted, process)
         finally:
             process.terminate()
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
+def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Return once /readyz answers 200."""
+    deadline, said = time.monotonic() + 30, ""
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server ended before it was ready"
         try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
+            answer = httpx.get(f"{url}/readyz")
+            if answer.status_code == 200:
                 return
+            said = answer.text
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    raise AssertionError("the server was not ready within 30 s")
+    raise AssertionError(f"the server was not ready within 30 s: {said}")
 
 
 @pytest.fixture(scope="session")
