@@ -20,6 +20,7 @@ from geoserver_py import (
     style_routes,
     tile_routes,
 )
+from geoserver_py.deliveries import routes as deliveries
 from geoserver_py.operations import Operation
 
 
@@ -39,6 +40,7 @@ def operations() -> tuple[Operation, ...]:
         *grid_routes.OPERATIONS,
         *position_routes.OPERATIONS,
         *raster_routes.OPERATIONS,
+        *deliveries.OPERATIONS,
         *openapi.OPERATIONS,
         *ogc.OPERATIONS,
     )

@@ -27,6 +27,7 @@ _TAGS = {
     "rasters": "影像与高程 Rasters",
     "gazetteer": "地址匹配 Gazetteer",
     "compat": "兼容接口 Drop-in interfaces",
+    "deliveries": "交付 Deliveries",
     "grid": "单元网格 Unit grid",
     "processes": "处理 Processes",
     "operations": "运维 Operations",

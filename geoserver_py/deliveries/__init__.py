@@ -1,0 +1,1 @@
+"""Deliveries over HTTP: a bureau uploads its files, sees the verdict, takes back its rejects."""

@@ -1,0 +1,179 @@
+"""Uploads in the catalogue: what a web worker reads and notes, what their own process does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from layers.access import AccessClass, Principal, Right
+
+LOCK_CLASS = 0x6773_7570
+"""First key of the advisory lock that the process of an upload holds while it lives."""
+UNDER_WAY = ("received", "inspecting", "queued", "running")
+GRACE_SECONDS = 30
+"""So long a process may take to start before an upload without one counts as broken off."""
+
+_SELECT = """
+SELECT id, name, bureau, key, message, size_bytes, delivery, runs, progress, inspection,
+    created_at, updated_at,
+    CASE WHEN state = ANY (%(under_way)s)
+            AND updated_at < clock_timestamp() - make_interval(secs => %(grace)s)
+            AND NOT EXISTS (
+                SELECT FROM pg_locks
+                WHERE locktype = 'advisory' AND objsubid = 2 AND granted
+                    AND classid = %(lock)s::bigint::oid AND objid = upload.id::bigint::oid
+                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            )
+        THEN 'broken' ELSE state END AS state
+FROM catalog.upload AS upload
+"""
+_BOUND = {"under_way": list(UNDER_WAY), "grace": GRACE_SECONDS, "lock": LOCK_CLASS}
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload. `state` is that of the table, or "broken": its process is gone."""
+
+    id: int
+    name: str
+    bureau: str
+    key: str
+    state: str
+    message: str | None
+    size_bytes: int
+    delivery: str | None
+    runs: Sequence[int]
+    progress: Mapping[str, Any]
+    inspection: Mapping[str, Any] | None
+    created_at: datetime
+    updated_at: datetime
+
+
+async def uploads_of(
+    connection: psycopg.AsyncConnection[Any], bureau: str | None, limit: int
+) -> list[Upload]:
+    """The latest uploads of a bureau (None: of all), newest first."""
+    async with connection.cursor(row_factory=class_row(Upload)) as cursor:
+        await cursor.execute(
+            _SELECT + " WHERE %(bureau)s::text IS NULL OR bureau = %(bureau)s"
+            " ORDER BY id DESC LIMIT %(limit)s",
+            {**_BOUND, "bureau": bureau, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def upload_by_id(connection: psycopg.AsyncConnection[Any], number: int) -> Upload | None:
+    """One upload, or None."""
+    async with connection.cursor(row_factory=class_row(Upload)) as cursor:
+        await cursor.execute(_SELECT + " WHERE id = %(id)s", {**_BOUND, "id": number})
+        return await cursor.fetchone()
+
+
+async def note_upload(dsn: str, name: str, bureau: str, key: str) -> int:
+    """Open an upload; its number."""
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        found = await connection.execute(
+            "INSERT INTO catalog.upload (name, bureau, key) VALUES (%s, %s, %s) RETURNING id",
+            [name, bureau, key],
+        )
+        row = await found.fetchone()
+    if row is None:
+        raise RuntimeError("INSERT ... RETURNING gave no row")
+    return int(row[0])
+
+
+async def note_size(dsn: str, upload: int, size: int) -> None:
+    """All bytes of an upload are there."""
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        await connection.execute(
+            "UPDATE catalog.upload SET size_bytes = %s, updated_at = clock_timestamp()"
+            " WHERE id = %s",
+            [size, upload],
+        )
+
+
+async def forget_upload(dsn: str, upload: int) -> None:
+    """An upload that never came whole leaves nothing."""
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        await connection.execute("DELETE FROM catalog.upload WHERE id = %s", [upload])
+
+
+async def queue_upload(dsn: str, seen: Upload) -> bool:
+    """Put an upload in line to run, unless somebody else did since it was `seen`."""
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        changed = await connection.execute(
+            "UPDATE catalog.upload SET state = 'queued', message = NULL, progress = '{}',"
+            " updated_at = clock_timestamp() WHERE id = %s AND updated_at = %s",
+            [seen.id, seen.updated_at],
+        )
+        return changed.rowcount == 1
+
+
+def hold(connection: psycopg.Connection[Any], upload: int) -> bool:
+    """Hold the lock of an upload until the connection closes; False where another process does.
+
+    The process before may still be on its way out: it is given some seconds.
+    """
+    connection.execute("SELECT set_config('lock_timeout', '20s', false)")
+    try:
+        connection.execute("SELECT pg_advisory_lock(%s, %s)", [LOCK_CLASS, upload])
+    except psycopg.errors.LockNotAvailable:
+        return False
+    connection.execute("SELECT set_config('lock_timeout', '0', false)")
+    return True
+
+
+def read(connection: psycopg.Connection[Any], number: int) -> Upload | None:
+    """One upload, for its own process."""
+    with connection.cursor(row_factory=class_row(Upload)) as cursor:
+        cursor.execute(_SELECT + " WHERE id = %(id)s", {**_BOUND, "id": number})
+        return cursor.fetchone()
+
+
+def note(connection: psycopg.Connection[Any], upload: int, state: str, **values: Any) -> None:
+    """Set the state; `values` are message, delivery, runs, progress or inspection."""
+    connection.execute(
+        """
+        UPDATE catalog.upload SET state = %(state)s, updated_at = clock_timestamp(),
+            message = %(message)s,
+            delivery = coalesce(%(delivery)s, delivery),
+            runs = coalesce(%(runs)s, runs),
+            progress = coalesce(%(progress)s, progress),
+            inspection = coalesce(%(inspection)s, inspection)
+        WHERE id = %(id)s
+        """,
+        {
+            "id": upload,
+            "state": state,
+            "message": values.get("message"),
+            "delivery": values.get("delivery"),
+            "runs": values.get("runs"),
+            "progress": Jsonb(values["progress"]) if "progress" in values else None,
+            "inspection": Jsonb(values["inspection"]) if "inspection" in values else None,
+        },
+    )
+
+
+def principal_of_key(connection: psycopg.Connection[Any], key: str) -> Principal | None:
+    """What a key may do now; None once it is revoked."""
+    row = connection.execute(
+        "SELECT bureau, classes, rights, layers FROM catalog.api_key"
+        " WHERE name = %s AND revoked_at IS NULL",
+        [key],
+    ).fetchone()
+    if row is None:
+        return None
+    bureau, classes, rights, layers = row
+    return Principal(
+        key,
+        bureau,
+        frozenset(map(AccessClass, classes)),
+        frozenset(map(Right, rights)),
+        None if layers is None else frozenset(layers),
+    )
