@@ -12,8 +12,11 @@ import contextlib
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeVar
+
+import psycopg
 
 from gazetteer.answers import AddressRows, Answer, Asked, Crossing, Hints
 from gazetteer.index import GazetteerIndex
@@ -52,9 +55,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What is known of one layer: its state when read, and the places read from it."""
+    """What is known of one layer: its state when read, and the places read from it.
+
+    Revisions count from the start again in a database that was restored, so the times of the
+    revision and of the catalogue's row belong to what a state is.
+    """
 
     revision: int
+    made_at: datetime | None
+    updated_at: datetime
     access: AccessClass
     accuracy_m: float
     places: tuple[Place, ...]
@@ -119,10 +128,10 @@ class GazetteerService:
                     published.accuracy_m or 0.0,
                     published.definition.required_accuracy_m or _DEFAULT_ACCURACY_M,
                 )
-                if known is not None and known.revision == published.revision:
+                state = (published.revision, published.updated_at)
+                if known is not None and (known.revision, known.updated_at) == state:
                     if (known.access, known.accuracy_m) != (access, accuracy):
-                        source = _Source(known.revision, access, accuracy, known.places)
-                        sources[name] = source
+                        sources[name] = replace(known, access=access, accuracy_m=accuracy)
                         names_changed = True
                     continue
                 async with self._connect() as connection, connection.transaction():
@@ -130,11 +139,11 @@ class GazetteerService:
                     await connection.execute(
                         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
                     )
-                    revision = await _revision(connection, name)
+                    revision, made_at, updated_at = await _revision(connection, name)
                     if name in ("division_county", "division_town"):
                         frame = await _read_frame(connection, catalogue)
                     places = await self._read(connection, name, known, frame, accuracy)
-                sources[name] = _Source(revision, access, accuracy, places)
+                sources[name] = _Source(revision, made_at, updated_at, access, accuracy, places)
                 names_changed |= known is None or places != known.places
             self._frame = frame
             self._loaded = True
@@ -215,7 +224,7 @@ class GazetteerService:
             return tuple(await read_roads(connection, frame))
         if layer == "poi":
             return tuple(await read_pois(connection, frame, accuracy_m))
-        fids = None if known is None else await _new_rows(connection, layer, known.revision)
+        fids = None if known is None else await _new_rows(connection, layer, known)
         if known is None or fids is None:
             return tuple(await read_address_names(connection, frame))
         added = await read_address_names(connection, frame, fids)
@@ -261,10 +270,18 @@ def _judge_all(
     return [resolve(index, parsed, rows, hints) for parsed in parses]
 
 
-async def _revision(connection: Connection, layer: str) -> int:
-    cursor = await connection.execute("SELECT revision FROM catalog.layer WHERE name = %s", [layer])
+async def _revision(connection: Connection, layer: str) -> tuple[int, datetime | None, datetime]:
+    """Revision of a layer, when it was made, and when the layer's row was last written."""
+    cursor = await connection.execute(
+        "SELECT l.revision, r.at, l.updated_at FROM catalog.layer AS l"
+        " LEFT JOIN catalog.revision AS r ON r.layer = l.name AND r.revision = l.revision"
+        " WHERE l.name = %s",
+        [layer],
+    )
     row = await cursor.fetchone()
-    return 0 if row is None else int(row[0])
+    if row is None:
+        raise psycopg.OperationalError(f"layer {layer} left the catalogue while it was read")
+    return int(row[0]), row[1], row[2]
 
 
 async def _read_frame(connection: Connection, catalogue: Catalogue) -> Frame:
@@ -276,8 +293,18 @@ async def _read_frame(connection: Connection, catalogue: Catalogue) -> Frame:
     return Frame(shapes)
 
 
-async def _new_rows(connection: Connection, layer: str, since: int) -> list[int] | None:
-    """The fids inserted after a revision; None if anything else happened or the outbox has gaps."""
+async def _new_rows(connection: Connection, layer: str, known: _Source) -> list[int] | None:
+    """The fids inserted since a layer was read; None if anything else happened to it.
+
+    Also None where the outbox has gaps, and where the revision read is not one of this database.
+    """
+    since = known.revision
+    cursor = await connection.execute(
+        "SELECT FROM catalog.revision WHERE layer = %s AND revision = %s AND at = %s",
+        [layer, since, known.made_at],
+    )
+    if await cursor.fetchone() is None:
+        return None
     cursor = await connection.execute(
         "SELECT operation, fid, revision FROM catalog.outbox"
         " WHERE layer = %s AND revision > %s ORDER BY revision, ordinal LIMIT %s",

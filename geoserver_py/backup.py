@@ -119,9 +119,22 @@ def restore(
     if process.returncode != 0:
         raise WorkFailed(f"restore of {file} failed and left nothing behind: {_reason(last)}")
     with psycopg.connect(dsn, autocommit=True) as connection:
+        mark_restored(connection)
         connection.execute("ANALYZE")  # a dump carries no planner statistics
     advance(total, total, "")
     return BackupResult(file, file.stat().st_size, tables, time.monotonic() - began)
+
+
+def mark_restored(connection: psycopg.Connection) -> None:
+    """Move the catalogue's generation to one that no worker and no client can have seen.
+
+    Counters go on from where the backup stood: without this, what was published between backup
+    and restore could come back under the same numbers with other content.
+    """
+    connection.execute(
+        "UPDATE catalog.generation SET generation ="
+        " greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)"
+    )
 
 
 def _table_sizes(dsn: str) -> dict[str, int]:

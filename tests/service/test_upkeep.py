@@ -6,14 +6,20 @@ import asyncio
 from collections.abc import Callable
 
 import psycopg
+import shapely
 from psycopg import sql
 
+from geoserver_py import cluster as private
+from geoserver_py.backup import mark_restored
+from geoserver_py.cluster import ClusterInfo
 from geoserver_py.services import Services, open_services
 from geoserver_py.settings import Settings
-from layers.access import AccessClass
+from layers.access import SYSTEM, AccessClass
 from layers.definition import load_definitions
+from layers.edit import Change, Operation, write_changes
 from layers.keys import add_key, hash_key, revoke_key
 from layers.schema import apply
+from tests.conftest import MakeDatabase
 
 _WAITING = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
@@ -101,3 +107,55 @@ def test_a_table_under_load_is_busy_and_holds_up_no_other(database: str) -> None
         definitions = load_definitions()
         apply(connection, [definitions[n] for n in ("poi", "road")])
     asyncio.run(_with_services(database, run))
+
+
+def _new_place(dsn: str, name: str) -> None:
+    change = Change(
+        Operation.INSERT, name, {"name": name, "category": "health"},
+        shapely.to_wkb(shapely.Point(116.1, 24.3)),
+    )  # fmt: skip
+    with psycopg.connect(dsn) as connection:
+        write_changes(connection, load_definitions()["poi"], [change], principal=SYSTEM)
+
+
+def test_a_restored_database_with_the_same_counters_is_seen_as_another(
+    cluster: ClusterInfo, make_database: MakeDatabase
+) -> None:
+    """Backup at revision 1; revision 2 is lost; after the restore another revision 2 is made."""
+    dsn = make_database("upkeep")
+    with psycopg.connect(dsn) as connection:
+        apply(connection, [load_definitions()[name] for name in ("poi", "address", "road")])
+    _new_place(dsn, "甲医院")
+    name = dsn.partition("@/")[2].partition("?")[0]
+    restored = private.provide_database(cluster, f"{name}_restored", name)
+    _new_place(dsn, "乙医院")
+    _new_place(restored, "丙医院")
+    with psycopg.connect(restored) as connection:
+        mark_restored(connection)
+
+    async def names(services: Services) -> set[str]:
+        index = await services.gazetteer.index(SYSTEM)
+        return {place.name for place in index.places if place.name.endswith("医院")}
+
+    async def run(services: Services) -> None:
+        assert await names(services) == {"甲医院", "乙医院"}
+        with psycopg.connect(cluster.dsn("postgres", "postgres"), autocommit=True) as admin:
+            for old, new in ((name, f"{name}_lost"), (f"{name}_restored", name)):
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                    [old],
+                )
+                admin.execute(
+                    sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                        sql.Identifier(old), sql.Identifier(new)
+                    )
+                )
+        async with asyncio.timeout(20):
+            while await names(services) != {"甲医院", "丙医院"}:
+                await asyncio.sleep(0.1)
+
+    try:
+        asyncio.run(_with_services(dsn, run))
+    finally:
+        for leftover in (f"{name}_lost", f"{name}_restored"):
+            private.drop_database(cluster, leftover)
