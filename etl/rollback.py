@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from etl import ledger
+from etl.abandoned import close_abandoned
 from etl.ledger import PastRun
 from etl.report import LoadReport, Status
 from etl.turns import Notice, introduce, take_turn
@@ -75,7 +76,7 @@ def rollback_run(
         psycopg.connect(dsn, autocommit=True) as log,
         psycopg.connect(dsn, autocommit=False) as work,
     ):
-        for abandoned in ledger.close_abandoned(log):
+        for abandoned in close_abandoned(log):
             tell(abandoned.sentence())
         targets = _targets(log, run, known, one_layer=one_layer)
         ledger.hold(log, targets[0].delivery)

@@ -21,7 +21,8 @@ from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy
 from psycopg.conninfo import conninfo_to_dict
 
-from etl import ledger, schedule
+from etl import schedule
+from etl.abandoned import close_abandoned
 from etl.ledger import DeliveryBusy
 from etl.report import Status
 from etl.run import run_delivery
@@ -159,7 +160,7 @@ async def _revive(app: procrastinate.App) -> None:
 def tidy(dsn: str) -> tuple[str, ...]:
     """Daily upkeep: runs that were cut off are closed, old outbox entries pruned; what was done."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        said = [gone.sentence() for gone in ledger.close_abandoned(connection)]
+        said = [gone.sentence() for gone in close_abandoned(connection)]
         pruned = outbox.prune(connection)
     if pruned.entries:
         said.append(f"清除变更记录 {pruned.entries} 条 (outbox entries pruned)")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 import time
 
+import psycopg
 import uvicorn
 
+from etl.abandoned import close_abandoned
 from geoserver_py.errors import WorkFailed
 from geoserver_py.settings import Settings
 
@@ -41,12 +44,26 @@ def _why_not(host: str, port: int, problem: OSError) -> str:
     return f"cannot listen on {host}, port {port}: {problem.strerror}"
 
 
+def close_cut_off(dsn: str) -> None:
+    """Mark runs failed that were cut off while the service was away, and say which.
+
+    A database that is down or older than this version is the business of /readyz.
+    """
+    try:
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=5) as connection:
+            for run in close_abandoned(connection):
+                sys.stderr.write(f"geoserver-py: {run.sentence()}\n")
+    except (psycopg.OperationalError, psycopg.ProgrammingError) as trouble:
+        reason = " ".join(str(trouble).split())
+        sys.stderr.write(f"geoserver-py: runs that were cut off are not looked for: {reason}\n")
+
+
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; running responses get `shutdown_seconds`, no more.
 
     Without that limit one stalled download keeps the process alive for ever.
     """
-    settings.dsn()
+    close_cut_off(settings.dsn())
     require_port(settings.host, settings.port)
     uvicorn.run(
         APP,

@@ -75,8 +75,11 @@ def list_standings(
             line="",
         )
         return
-    table = Table("交付 delivery", "委办局 bureau", "计划 cron", "应于 expected by",
-                  "最近 last good", "状态 status", "迟 late")  # fmt: skip
+    table = Table()
+    table.add_column("交付\ndelivery", no_wrap=True, overflow="fold")
+    for heading in ("委办局\nbureau", "计划\nschedule", "应于\nexpected by", "最近\nlast good",
+                    "状态\nstatus", "迟\nlate"):  # fmt: skip
+        table.add_column(heading)
     for s in found:
         by = s.late_by(now)
         table.add_row(

@@ -63,7 +63,8 @@ def _lines(version: Version) -> list[str]:
     lines += [f"    {line}" for source in version.sources for line in _source_lines(source)]
     if version.replaced_by is not None:
         ended = _ENDS[version.ended_by or "update"]
-        lines.append(f"    {ended}: 版本 revision {version.replaced_by}, {version.replaced_at}")
+        when = "—" if version.replaced_at is None else f"{version.replaced_at:%Y-%m-%d %H:%M:%S}"
+        lines.append(f"    {ended}: 版本 revision {version.replaced_by}, {when}")
     return lines
 
 

@@ -6,12 +6,14 @@ import threading
 from pathlib import Path
 
 import psycopg
+import pytest
 import yaml
 
-from etl.ledger import close_abandoned
-from etl.report import Status
+from etl.abandoned import close_abandoned
+from etl.report import LoadReport, Status
 from etl.run import run_delivery
 from etl.turns import introduce, take_turn
+from geoserver_py.server import close_cut_off
 from tests.etl.support import apply_layers, component, component_load, deliver, rows, write_csv
 
 
@@ -34,7 +36,7 @@ def test_a_run_waits_for_the_writer_before_it_and_says_for_which(
         heard.append(sentence)
         told.set()
 
-    reports = []
+    reports: list[LoadReport] = []
     with psycopg.connect(database) as holder, psycopg.connect(database, autocommit=True) as log:
         introduce(holder, first.run)
         take_turn(holder, log, ["component"], [first.run], heard.append)
@@ -83,3 +85,25 @@ def test_any_next_start_closes_what_was_cut_off_and_leaves_what_lives(
         (gone,) = close_abandoned(connection)
     assert (gone.delivery, gone.layer) == ("活", "component")
     assert "已记为失败" in gone.sentence()
+
+
+def test_the_service_says_at_its_start_which_runs_were_cut_off(
+    database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO catalog.run (delivery, layer, bureau) VALUES ('死', 'component', '乙')"
+        )
+    close_cut_off(database)
+    said = capsys.readouterr().err
+    assert "死 → component" in said
+    assert "its layer is as it was" in said
+    close_cut_off(database)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_database_without_the_catalogue_does_not_keep_the_service_from_starting(
+    postgis: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    close_cut_off(postgis)
+    assert "are not looked for" in capsys.readouterr().err
