@@ -15,7 +15,7 @@ from etl.detection import References
 from etl.inspect import Inspection, LayerInspection, inspect_file, load_reference
 from etl.inspect import reference_layer as stored_reference
 from etl.readers import ReadError, ReadOptions
-from geoserver_py.cli import etl_raster, etl_rollback, etl_run
+from geoserver_py.cli import etl_raster, etl_rollback, etl_run, etl_schedule
 from geoserver_py.cli.datum import (
     CityOption,
     ParametersOption,
@@ -115,3 +115,5 @@ app.command("run")(etl_run.run)
 app.command("report")(etl_run.report)
 app.command("rollback")(etl_rollback.rollback)
 app.command("raster")(etl_raster.raster)
+app.add_typer(etl_schedule.app, name="schedule")
+app.command("worker")(etl_schedule.worker)
