@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import psycopg
@@ -56,11 +58,27 @@ def hidden_tile(city: City) -> tuple[int, int, int]:
     return 16, row[1], row[0]
 
 
-def _paths(operation: Operation, tile: tuple[int, int, int], feature: str) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def hidden_runs(city: City) -> list[str]:
+    """Runs of the ETL into hidden layers."""
+    with psycopg.connect(city.dsn) as connection:
+        rows = connection.execute(
+            "SELECT id::text FROM catalog.run WHERE layer = ANY (%s)", [list(HIDDEN)]
+        ).fetchall()
+    assert len(rows) >= 3
+    return [run for (run,) in rows]
+
+
+def _paths(
+    operation: Operation, tile: tuple[int, int, int], feature: str, runs: list[str]
+) -> Iterator[str]:
     """Concrete paths of an operation, every parameter filled with something that exists."""
     values = {
         **_EXAMPLES,
         "featureId": [feature],
+        "run": runs,
+        "id": ["1"],
+        "rasterId": ["1"],
         "tileMatrix": [str(tile[0])],
         "tileRow": [str(tile[1])],
         "tileCol": [str(tile[2])],
@@ -94,40 +112,85 @@ QUERIES = {
 }
 
 
-def test_no_route_shows_a_trace_of_a_hidden_layer(
-    client: httpx.Client, traces: dict[str, set[str]], hidden_tile: tuple[int, int, int]
+_JSON = {"Content-Type": "application/json"}
+_BINARY = {"Content-Type": "application/octet-stream"}
+BODIES: dict[str, tuple[dict[str, str], str]] = {
+    "/geocode/batch": (_JSON, '{{"addresses": ["{trace}", "嘉应中路12号"]}}'),
+    "/processes/{processId}/execution": (
+        _JSON,
+        '{{"inputs": {{"lon": 116.1176, "lat": 24.2886, "coordsys": "cgcs2000",'
+        ' "category": "06010"}}}}',
+    ),
+    "/deliveries": (_BINARY, "PK{trace}"),
+    "/deliveries/{id:int}/statement": (_JSON, '{{"layer": "{trace}"}}'),
+    "/deliveries/{id:int}/answers": (_JSON, '{{"answers": {{"{trace}": "1"}}}}'),
+}
+"""What a client sends to the operations that take a body."""
+
+
+def _requests(operation: Operation, path: str, trace: str) -> Iterator[tuple[str, str, Any, str]]:
+    """method, URL, headers and body of everything that is asked of an operation at a path."""
+    queries = ("", "?f=json", "?f=html", QUERIES.get(operation.path, ""))
+    if operation.method == "GET":
+        for query in queries:
+            for method in ("GET", "HEAD"):
+                yield method, path + query.format(trace=trace), {}, ""
+        return
+    assert operation.path in BODIES, f"{operation.path}: no example of a body"
+    headers, body = BODIES[operation.path]
+    for sent in ("", "{{}}", body):
+        yield operation.method, path, headers, sent.format(trace=trace)
+        yield operation.method, f"{path}?name=a.zip", headers, sent.format(trace=trace)
+
+
+def test_no_route_and_no_method_shows_a_trace_of_a_hidden_layer(
+    client: httpx.Client,
+    traces: dict[str, set[str]],
+    hidden_tile: tuple[int, int, int],
+    hidden_runs: list[str],
 ) -> None:
-    asked = 0
+    asked: Counter[str] = Counter()
     feature = next(iter(sorted(traces["pipeline_point"], key=len, reverse=True)))
     every_trace = set().union(*traces.values())
     for operation in operations():
-        if operation.method != "GET":
-            continue
-        for path in _paths(operation, hidden_tile, feature):
-            for query in ("", "?f=json", "?f=html", QUERIES.get(operation.path, "")):
-                url = path + query.format(trace=feature)
-                answer = client.get(url)
-                asked += 1
-                assert answer.status_code < 500, url
+        for path in _paths(operation, hidden_tile, feature, hidden_runs):
+            for method, url, headers, body in _requests(operation, path, feature):
+                answer = client.request(method, url, headers=headers, content=body or None)
+                asked[method] += 1
+                assert answer.status_code < 500, f"{method} {url}"
                 # what the client itself said may come back to it; nothing more may
-                said = {trace for trace in every_trace if trace in url}
+                said = {trace for trace in every_trace if trace in url + body}
                 shown = answer.text + repr(sorted(answer.headers.items()))
                 for trace in every_trace - said:
-                    assert trace not in shown, f"{url} shows {trace}"
-    assert asked > 100
+                    assert trace not in shown, f"{method} {url} shows {trace}"
+    assert {operation.method for operation in operations()} < set(asked)
+    assert asked["GET"] > 100
+    assert asked["POST"] > 5
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_methods_that_are_not_offered_tell_nothing_of_hidden_layers(
+    client: httpx.Client, method: str
+) -> None:
+    for name in HIDDEN:
+        for suffix in ("", "/items", "/items/1", "/tiles"):
+            hidden = client.request(method, f"/collections/{name}{suffix}")
+            absent = client.request(method, f"/collections/{'x' * len(name)}{suffix}")
+            assert hidden.status_code == absent.status_code
+            assert hidden.text.replace(name, "") == absent.text.replace("x" * len(name), "")
 
 
 def test_no_shared_cache_gives_the_answer_to_a_key_to_somebody_without_it(
     client: httpx.Client, city: City, hidden_tile: tuple[int, int, int]
 ) -> None:
     """RFC 9111: a cache keeps what it is not told to leave; Vary names what an answer hangs on."""
-    headers = {"X-API-Key": city.restricted_key}
+    key = {"X-API-Key": city.restricted_key}
     for operation in operations():
-        if operation.method != "GET":
+        if operation.method != "GET":  # shared caches keep no answer to another method
             continue
-        for path in _paths(operation, hidden_tile, "1"):
+        for path in _paths(operation, hidden_tile, "1", ["1"]):
             url = path + QUERIES.get(operation.path, "").format(trace="1")
-            answer = client.get(url, headers=headers)
+            answer = client.get(url, headers=key)
             policy = answer.headers.get("cache-control", "")
             assert "no-cache" in policy or "no-store" in policy, url
             assert "no-store" in policy or "X-API-Key" in answer.headers.get("vary", ""), url
