@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import shapely
 
 from etl.checks import CheckError, RuleBook, Severity, network, proximity
+from etl.checks.__main__ import table
 from etl.checks.finding import Rule
 from etl.checks.limits import choose
 from etl.checks.metric import metres_per_degree
@@ -298,3 +300,9 @@ def test_a_rule_without_what_it_needs_is_refused() -> None:
     ):
         with pytest.raises(CheckError, match=name):
             RuleBook(LayerDefinition(**{**vars(LINES), "checks": ((name, parameters),)}))
+
+
+def test_the_docs_hold_the_table_of_the_registry() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "checks.md").read_text("utf-8")
+    held = page.partition("<!-- rules -->\n")[2].partition("<!-- /rules -->")[0]
+    assert held == table(), "run python -m etl.checks and put its table into docs/checks.md"
