@@ -84,16 +84,20 @@ def remove(connection: psycopg.Connection, delivery: str) -> bool:
     return bool(gone.rowcount)
 
 
+_ENTRIES = """
+SELECT delivery, path, cron, timezone, retry_times, retry_minutes, handled_until, added_by
+FROM catalog.schedule ORDER BY delivery COLLATE "C"
+"""
+
+
 def entries(connection: psycopg.Connection) -> tuple[Entry, ...]:
     """All deliveries on the schedule, by name."""
-    rows = connection.execute(
-        "SELECT delivery, path, cron, timezone, retry_times, retry_minutes, handled_until, added_by"
-        ' FROM catalog.schedule ORDER BY delivery COLLATE "C"'
-    )
-    return tuple(
-        Entry(name, Path(path), Timetable(cron, zone, times, minutes), zone, until, who)
-        for name, path, cron, zone, times, minutes, until, who in rows
-    )
+    return tuple(_entry(row) for row in connection.execute(_ENTRIES))
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    name, path, cron, zone, times, minutes, until, who = row
+    return Entry(name, Path(path), Timetable(cron, zone, times, minutes), zone, until, who)
 
 
 def mark_handled(connection: psycopg.Connection, delivery: str, due: datetime) -> None:
@@ -139,10 +143,25 @@ def standings(connection: psycopg.Connection, now: datetime | None = None) -> tu
 
     A delivery that never came counts from when it was first known. A rollback is no delivery.
     """
+    scheduled = connection.execute(_ENTRIES).fetchall()
+    return _judged(connection.execute(_STANDINGS).fetchall(), scheduled, now)
+
+
+async def standings_async(
+    connection: psycopg.AsyncConnection[Any], now: datetime | None = None
+) -> tuple[Standing, ...]:
+    """The same for the service's own connections."""
+    scheduled = await (await connection.execute(_ENTRIES)).fetchall()
+    rows = await (await connection.execute(_STANDINGS)).fetchall()
+    return _judged(rows, scheduled, now)
+
+
+def _judged(
+    rows: Sequence[Sequence[Any]], scheduled: Sequence[Sequence[Any]], now: datetime | None
+) -> tuple[Standing, ...]:
     at = now or datetime.now(UTC)
-    scheduled = {entry.delivery: entry for entry in entries(connection)}
-    rows = connection.execute(_STANDINGS).fetchall()
-    found = [_standing(row, scheduled.get(row[0]), at) for row in rows]
+    known = {entry.delivery: entry for entry in map(_entry, scheduled)}
+    found = [_standing(row, known.get(row[0]), at) for row in rows]
     return tuple(
         sorted(found, key=lambda s: (not s.late, s.expected_by or datetime.max.replace(tzinfo=UTC)))
     )

@@ -94,6 +94,29 @@ def test_a_pull_that_fails_is_tried_again_as_the_file_says(database: str, tmp_pa
     assert rows(database, "SELECT count(*) FROM catalog.run") == [(3,)]
 
 
+def test_what_a_dead_worker_was_at_is_run_again(database: str, tmp_path: Path) -> None:
+    apply_layers(database, "component")
+    write_csv(tmp_path / "components.csv", [component(1)])
+    scheduled(tmp_path, database, schedule="0 0 1 1 *")
+
+    async def ask() -> None:
+        app = queue_of(database)
+        async with app.open_async():
+            await defer_due(app, database, datetime.now(UTC) + timedelta(days=400))
+
+    asyncio.run(ask())
+    with psycopg.connect(database) as connection:
+        connection.execute("SET search_path TO jobs")
+        connection.execute(
+            "WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat)"
+            " VALUES (now() - interval '1 hour') RETURNING id)"
+            " UPDATE procrastinate_jobs SET status = 'doing', worker_id = dead.id FROM dead"
+        )
+    run_once(database)
+    assert [status for status, _ in jobs(database)] == ["succeeded"]
+    assert rows(database, "SELECT count(*) FROM layer.component") == [(1,)]
+
+
 def test_a_pull_that_is_blocked_waits_for_the_bureau(database: str, tmp_path: Path) -> None:
     apply_layers(database, "component")
     write_csv(tmp_path / "components.csv", [component(1)])
@@ -154,6 +177,12 @@ def test_who_is_late_by_promise_and_by_schedule(database: str, tmp_path: Path) -
     assert late(timedelta(days=40)) == {"甲": True, "乙": False, "丙": True, "丁": True}
     with psycopg.connect(database) as connection:
         found = {s.delivery: s for s in schedule.standings(connection, now + timedelta(days=8))}
+
+    async def served() -> tuple[schedule.Standing, ...]:
+        async with await psycopg.AsyncConnection.connect(database) as connection:
+            return await schedule.standings_async(connection, now + timedelta(days=8))
+
+    assert asyncio.run(served()) == tuple(found.values())
     first = found["甲"]
     assert (first.bureau, first.layers, first.expected_every, first.last_status) == (
         "城市管理和综合执法局", ("component",), "1 month", "succeeded",
