@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -139,18 +140,17 @@ def prepare(context: Context, work: LayerWork) -> None:
             work.tally.counts["read"] = 0  # nothing has changed since
             return
         raise LoadFailed("文件里没有记录 (the files hold no rows)")
-    connection = context.work if built is None else built.connection
     if work.may_repeat_ids():
         repeated = (
-            staged.remove_repeated(connection, staging)
+            staged.remove_repeated(context.work, staging)
             if built is None
             else staged.remove_repeated_built(built, files)
         )
         keep_findings(context, work, repeated)
-    keep_findings(context, work, judge_layer(connection, work.staged(staging)))
-    _require_rows(context, work, staging, connection)
-    if built is not None:
-        built.finish()
+    # the server builds indexes while rules over the whole layer are judged here
+    with nullcontext() if built is None else built.indexing():
+        keep_findings(context, work, judge_layer(context.work, work.staged(staging)))
+        _require_rows(context, work, staging)
 
 
 def compare(context: Context, work: LayerWork, works: Sequence[LayerWork]) -> None:
@@ -180,16 +180,11 @@ def compare(context: Context, work: LayerWork, works: Sequence[LayerWork]) -> No
         _require_rows(context, work, work.staging)
 
 
-def _require_rows(
-    context: Context,
-    work: LayerWork,
-    staging: Staging,
-    connection: psycopg.Connection | None = None,
-) -> None:
+def _require_rows(context: Context, work: LayerWork, staging: Staging) -> None:
     """Stop at a finding that blocks, and where no row is left."""
     if work.tally.blocked is not None:
         raise LoadBlocked(work.tally.blocked)
-    rows = staged.count(connection or context.work, staging)
+    rows = staged.count(context.work, staging)
     if work.sink is not None and isinstance(work.sink.target, Building):
         work.sink.target.recounted(rows)
     if rows == 0:

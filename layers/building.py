@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -105,10 +105,12 @@ class Building:
         if rows != self.rows:
             self.rows, self.cells = rows, None
 
-    def finish(self) -> None:
-        """Make the rows durable, build all indexes and the statistics; no rows after that.
+    @contextlib.contextmanager
+    def indexing(self) -> Iterator[None]:
+        """Make the rows durable; build indexes beside the block, then the statistics.
 
-        Raises psycopg's UniqueViolation for a repeated id.
+        No rows can be added after that, but the block may read them, or delete some, by another
+        connection. Raises psycopg's UniqueViolation for a repeated id.
         """
         self.connection.commit()
         self.connection.autocommit = True
@@ -116,13 +118,22 @@ class Building:
         spatial = [index.statement for index in indexes if index.method == "gist"]
         others = [index.statement for index in indexes if index.method != "gist"]
         others.insert(0, _key(self.name).statement)
-        with self.connect() as second, ThreadPoolExecutor(max_workers=1) as beside:
-            waiting = beside.submit(_build, second, spatial)
-            _build(self.connection, others)
-            waiting.result()
+        with self.connect() as second, ThreadPoolExecutor(max_workers=2) as builders:
+            waiting = [
+                builders.submit(_build, second, spatial),
+                builders.submit(_build, self.connection, others),
+            ]
+            yield
+            for one in waiting:
+                one.result()
         # what no index is on costs twice the time to sample and decides no plan
         columns = tables.columns(tuple(index.column for index in indexes))
         self.connection.execute(sql.SQL("ANALYZE {} ({})").format(self.table, columns))
+
+    def finish(self) -> None:
+        """`indexing` with nothing beside it."""
+        with self.indexing():
+            pass
 
     def close(self) -> None:
         """Drop the table, if no layer took it, and end the connection; after the transaction."""
