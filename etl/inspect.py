@@ -15,13 +15,12 @@ from psycopg import sql
 from pyproj.exceptions import CRSError
 
 from etl.datum import DatumError, DatumRegistry
-from etl.detection import Detection, References, detect
+from etl.detection import Detection, References, detect, read_numbers
 from etl.readers import LayerInfo, ReadOptions, Source, SourceInfo, open_source
-from etl.readers.columns import all_columns, numbers
-from etl.readers.model import Bounds, RowProblem
+from etl.readers.columns import CoordinateColumns, all_columns, numbers
+from etl.readers.model import Batch, Bounds, RowProblem
+from etl.sampled import Sampled
 from layers.city import CityProfile
-
-SAMPLE_ROWS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,10 @@ class CoordinateFinding:
 
 @dataclass(frozen=True, slots=True)
 class LayerInspection:
-    """One layer: as declared, as counted over `rows_read` rows, and as detected."""
+    """One layer: as declared, as counted over all `rows_read` rows, and as detected.
+
+    `complete`: detection saw every row; else a sample spread over all of them.
+    """
 
     layer: LayerInfo
     rows_read: int
@@ -160,71 +162,117 @@ def _inspect_layer(
     source: Source, profile: CityProfile, registry: DatumRegistry, reference: References | None
 ) -> LayerInspection:
     layer = source.layer
-    rows, complete = 0, True
-    xy: list[Any] = []
+    drawn = Sampled()
     types: dict[str, None] = {}
     problems: list[RowProblem] = []
+    bounds: list[Any] = []
     pairs = all_columns([field.name for field in layer.fields]) if layer.extent is None else ()
-    tables: dict[int, list[Any]] = {i: [] for i in range(len(pairs))}
+    tables = {pair: Sampled() for pair in pairs}
+    rows = 0
     for batch in source.batches():
-        if rows >= SAMPLE_ROWS:
-            complete = False
-            break
         rows += len(batch.rows)
         problems += batch.problems[: max(0, 20 - len(problems))]
         present = batch.geometry[batch.geometry != None]  # noqa: E711
         if len(present):
             types |= dict.fromkeys(str(g.geom_type) for g in present[:: max(1, len(present) // 99)])
-            xy.append(shapely.get_coordinates(present))
-        for i, pair in enumerate(pairs):
-            columns = [batch.attributes.column(name) for name in (pair.x, pair.y)]
-            tables[i].append([numbers(c, batch.rows, "")[0] for c in columns])
-    points = np.concatenate(xy) if xy else np.empty((0, 2))
+            bounds.append(shapely.total_bounds(present))
+        if not pairs:
+            xy, record = shapely.get_coordinates(batch.geometry, return_index=True)
+            drawn.add(batch.rows, np.asarray(record, np.int64), xy)
+        for pair, spread in tables.items():
+            _add_columns(spread, batch, pair)
     declared = declared_name(layer.declared_crs, registry)
     findings: list[CoordinateFinding] = []
 
-    def judge(xy: Any, titles: tuple[str, str] | None, trusted: References | None) -> None:
+    def judge(
+        spread: Sampled, titles: tuple[str, str] | None, trusted: References | None
+    ) -> CoordinateFinding:
+        row, x, y = spread.sample()
         found = detect(
-            xy,
+            (x, y),
             profile=profile,
             registry=registry,
             references=trusted,
             declared=declared,
             field_names=titles,
+            rows=row,
         )
-        findings.append(CoordinateFinding(titles, found))
+        return CoordinateFinding(titles, found if spread.step == 1 else _every_row(found))
 
-    if pairs:
-        by_pair = {
-            pair: (
-                np.concatenate([part[0] for part in tables[i]]),
-                np.concatenate([part[1] for part in tables[i]]),
-            )
-            for i, pair in enumerate(pairs)
-            if tables[i]
-        }
-        for pair, both in by_pair.items():
-            judge(both, (pair.x, pair.y), _beside(pair, by_pair, reference))
-    elif len(points):
-        judge(points, None, reference)
+    samples = {pair: spread.sample() for pair, spread in tables.items()}
+    for pair, spread in tables.items():
+        findings.append(judge(spread, (pair.x, pair.y), _beside(pair, samples, reference)))
+    if not pairs and drawn.rows and len(drawn.sample()[0]):
+        findings.append(judge(drawn, None, reference))
     extent = layer.extent
-    if len(points) and (extent is None or complete):
-        low, high = points.min(axis=0), points.max(axis=0)
+    if bounds:
+        edges = np.array(bounds)
+        low, high = np.nanmin(edges[:, :2], axis=0), np.nanmax(edges[:, 2:], axis=0)
         extent = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+    complete = all(spread.step == 1 for spread in (drawn, *tables.values()))
     return LayerInspection(
         layer, rows, complete, extent, tuple(types), tuple(findings), tuple(problems)
     )
 
 
-def _beside(pair: Any, columns: Mapping[Any, Any], reference: References | None) -> Any:
+def _every_row(found: Detection) -> Detection:
+    """Groups of a sample as groups of all rows: a row goes with the nearest sampled one."""
+    if len(found.groups) < 2:
+        return found
+    rows = np.concatenate([group.rows for group in found.groups])
+    which = np.repeat(np.arange(len(found.groups)), [len(group.rows) for group in found.groups])
+    order = np.argsort(rows, kind="stable")
+    rows, which = rows[order], which[order]
+    every = np.arange(rows[0], rows[-1] + 1, dtype=np.int64)
+    nearest = which[np.searchsorted((rows[:-1] + rows[1:]) / 2.0, every)]
+    groups = tuple(
+        replace(group, rows=every[nearest == at]) for at, group in enumerate(found.groups)
+    )
+    return replace(found, groups=groups)
+
+
+def _add_columns(spread: Sampled, batch: Batch, pair: CoordinateColumns) -> None:
+    """A pair of columns as numbers, and as written where that is no number (degrees as text)."""
+    values, texts = [], []
+    for title in (pair.x, pair.y):
+        column = batch.attributes.column(title)
+        plain, wrong = numbers(column, batch.rows, title)
+        written: Any = plain
+        if wrong:
+            written = np.array(column.to_pylist(), dtype=object)
+            fine = np.isfinite(plain)
+            written[fine] = plain[fine]
+        texts.append(written)
+        values.append(numbers(column, batch.rows, title, angles=True)[0] if wrong else plain)
+    every = np.arange(len(batch.rows), dtype=np.int64)
+    spread.add(batch.rows, every, np.column_stack(values), texts[0], texts[1])
+
+
+def _beside(
+    pair: CoordinateColumns,
+    samples: Mapping[CoordinateColumns, tuple[Any, Any, Any]],
+    reference: References | None,
+) -> References | None:
     """Plane columns are compared with the degree columns of the same rows, where a table has both.
 
     Nobody vouches for the datum of those degrees, so they only serve where nothing trusted does.
     """
-    if reference is not None or np.nanmedian(np.abs(columns[pair][1])) <= 180:
+    rows, _, y = samples[pair]
+    own = read_numbers((y, y)).x
+    if reference is not None or not np.isfinite(own).any() or np.nanmedian(np.abs(own)) <= 180:
         return reference
-    for other, (lon, lat) in columns.items():
-        degrees = np.nanmedian(np.abs(lon)) <= 180 and np.nanmedian(np.abs(lat)) <= 90
-        if other is not pair and degrees:
-            return References.pairs(lon, lat, raw=True)
+    for other, (others, *both) in samples.items():
+        if other is pair:
+            continue
+        degrees = read_numbers((both[0], both[1]))
+        if not degrees.good.any():
+            continue
+        good = degrees.good
+        if np.median(np.abs(degrees.x[good])) <= 180 and np.median(np.abs(degrees.y[good])) <= 90:
+            # extremes of one pair need not be sampled for the other
+            at = np.clip(np.searchsorted(others, rows), 0, len(others) - 1)
+            met = others[at] == rows
+            return References.pairs(
+                np.where(met, degrees.x[at], np.nan), np.where(met, degrees.y[at], np.nan), raw=True
+            )
     return reference

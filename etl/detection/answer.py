@@ -31,6 +31,11 @@ _OPEN = (
 )
 
 
+_FORM_KINDS: frozenset[Kind] = frozenset(
+    {"packed_dms", "wrong_unit", "large_numbers_removed", "swapped_columns", "dms_text"}
+)
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is asked: numbers, what is claimed about them, and what they are compared with."""
@@ -42,6 +47,7 @@ class Asked:
     references: References | None
     axes_stated: bool
     numbers: Numbers
+    rows: NDArray[np.int64] | None = None
 
     @cached_property
     def good(self) -> NDArray[np.int64]:
@@ -140,11 +146,12 @@ def answer(
     empty: str,
 ) -> Detection:
     """Findings against the declaration, agreement and sentences."""
+    groups, lonely = _in_file(asked, groups, lonely)
     hypotheses = groups[0].hypotheses if groups else ()
     verdict = groups[0].verdict if groups else None
     if ranking and len(groups) < 2:
         hypotheses = tuple(s.hypothesis for s in ranking)
-    findings = list(findings)
+    findings = [*mixture(groups), *findings]
     notation_text = float(asked.numbers.dms[asked.good].mean()) if len(asked.good) else 0.0
     if notation_text > 0:
         text = "坐标写成度分秒文本，已换算成度。 Degrees, minutes and seconds as text."
@@ -153,14 +160,14 @@ def answer(
         findings += verdicts.form_findings(ranking)
     findings += _order(asked, ranking, hypotheses)
     if verdict is None and ranking and len(groups) < 2:
-        peculiar = any(f.kind in ("packed_dms", "wrong_unit", "large_numbers_removed",
-                                  "swapped_columns") for f in findings)  # fmt: skip
-        settled = verdicts.form_decided(ranking) if peculiar else None
+        settled = None
+        if not {f.kind for f in findings}.isdisjoint(_FORM_KINDS) or _elsewhere(asked, hypotheses):
+            settled = verdicts.form_decided(ranking)
         verdict = settled
         if settled is not None:
             groups = [replace(groups[0], verdict=settled)]
     refused = _refusal(asked.registry, asked.claimed)
-    shift = verdicts.unexplained(ranking) if len(groups) < 2 else None
+    shift = verdicts.unexplained(ranking, len(asked.good)) if len(groups) < 2 else None
     if shift is not None:
         findings.append(shift)
     elif refused is None:
@@ -195,7 +202,10 @@ def answer(
         outliers=tuple(lonely),
         findings=tuple(findings),
         confidence=_confidence(verdict, ranking),
-        summary=_summary(verdict, hypotheses, groups, findings, empty),
+        summary="；".join(
+            [_summary(verdict, hypotheses, groups, findings, empty)]
+            + [f.sentence for f in findings if f.kind == "outliers"]
+        ),
         declared=None if asked.claimed is None else asked.claimed.name,
         agreement=agreement,
         objection=" ".join(blocking) or None,
@@ -204,6 +214,31 @@ def answer(
         notation="dms_text" if notation_text > 0.5 else
         (verdict.notation if verdict is not None else "decimal"),
     )  # fmt: skip
+
+
+def _elsewhere(asked: Asked, hypotheses: tuple[Hypothesis, ...]) -> bool:
+    """Whether the claim is none of the readings that put the rows into the city."""
+    claimed = asked.claimed
+    if claimed is None:
+        return False
+    return not any(
+        h.coordsys == asked.name or verdicts.same_numbers(claimed, h) for h in hypotheses
+    )
+
+
+def _in_file(
+    asked: Asked, groups: list[RowGroup], lonely: list[Outlier]
+) -> tuple[list[RowGroup], list[Outlier]]:
+    """Positions among the coordinates as rows of the file, each once."""
+    if asked.rows is None:
+        return groups, lonely
+    at = asked.rows - 1
+    groups = [replace(g, rows=np.unique(at[g.rows])) for g in groups]
+    by_row: dict[int, Outlier] = {}
+    for one in sorted(lonely, key=lambda o: -o.distance_m):
+        row = int(at[one.row])
+        by_row.setdefault(row, replace(one, row=row))
+    return groups, sorted(by_row.values(), key=lambda o: o.row)
 
 
 def _datum_open(asked: Asked, verdict: Hypothesis | None, ranking: list[Scored]) -> bool:
@@ -240,7 +275,7 @@ def _system(
         return [] if found is None else [found]
     if asked.claimed is None or asked.name is None or len(asked.good) == 0:
         return []
-    if any(h.coordsys == asked.name or verdicts.same_numbers(asked.claimed, h) for h in hypotheses):
+    if not _elsewhere(asked, hypotheses):
         return []
     likely = ", ".join(dict.fromkeys(h.label for h in hypotheses)) or "无 none"
     return [

@@ -25,6 +25,7 @@ SAMPLE = 600
 # Nearness is weighed by independent points; the rest covers what displacement does not show.
 _WEIGHT = 0.8
 _PROVEN_NATS = 5.0
+_RARELY_MIXED = 5.0
 _DATUM_KEYS: dict[str, Datum] = {
     "China 2000": "cgcs2000",
     "Xian 1980": "xian80",
@@ -152,8 +153,11 @@ def rank(
     registry: DatumRegistry,
     around: Surroundings | None,
     declared: str | None,
+    usual: Reading | None = None,
 ) -> list[Scored]:
     """All readings of a group's forms (with the share of rows each holds), best first.
+
+    `usual`: the reading of the rest of the file; a part of it rarely has another.
 
     Posterior of a reading: exp(prior + digits + half the nearness), normalised. Classical
     datums and unnamed shifts take part only where the references speak for them.
@@ -184,6 +188,8 @@ def rank(
         or s.reading.datum not in ("xian80", "beijing54", "unknown")
         or s.reading.name == declared
     ]
+    if usual is not None:
+        proven = [_favoured(s) if s.reading.key == usual.key else s for s in proven]
     best: dict[tuple[Any, ...], Scored] = {}
     for item in sorted(proven, key=lambda s: -s.hypothesis.score):
         best.setdefault(item.reading.key, item)
@@ -197,6 +203,11 @@ def rank(
         replace(s, hypothesis=replace(s.hypothesis, confidence=float(w)))
         for s, w in zip(ranked, weights, strict=True)
     ]
+
+
+def _favoured(item: Scored) -> Scored:
+    h = item.hypothesis
+    return replace(item, hypothesis=replace(h, score=h.score + _RARELY_MIXED))
 
 
 def _explained(best: Scored) -> bool:

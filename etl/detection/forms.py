@@ -199,8 +199,8 @@ def natural_forms(
         form = Form(system, chain, box, unit=unit, prior=rare)
         out += [form, replace(form, swapped=True, prior=rare - 1.5)]
         if system.kind == "geographic":
-            packed = replace(form, notation="packed_dms", prior=-4.0)
-            out += [packed, replace(packed, swapped=True, prior=-5.5)]
+            packed = replace(form, notation="packed_dms", prior=-3.0)
+            out += [packed, replace(packed, swapped=True, prior=-4.5)]
     return out
 
 

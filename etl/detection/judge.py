@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from etl.datum import Coordsys, DatumError, DatumRegistry
 from etl.datum.coordsys import FloatArray
-from etl.detection import paired, rows, strays, verdicts
-from etl.detection.answer import Asked, answer, mixture, outside
+from etl.detection import paired, strays, verdicts
+from etl.detection import rows as grouping
+from etl.detection.answer import Asked, answer, outside
 from etl.detection.evidence import Reading, Scored, rank, readings, registered
 from etl.detection.features import read_numbers
 from etl.detection.forms import Form, natural_forms
@@ -23,6 +25,8 @@ from layers.city import CityProfile
 
 _SAME_DATUM_M = 5.0
 """Datums nearer than this are one to the detection: its evidence is metres, not decimetres."""
+_LARGE = 0.2
+"""Share of the rows from which a part that cannot be named by itself is believed."""
 
 
 def detect(
@@ -34,25 +38,29 @@ def detect(
     field_names: tuple[str, str] | None = None,
     references: References | None = None,
     axes_stated: bool = False,
+    rows: NDArray[np.int64] | None = None,
 ) -> Detection:
     """Judge (n, 2) coordinates, or two columns of numbers or text: x = lon/east, y = lat/north.
 
     `declared`: coordsys the delivery or file claims. `field_names`: titles of the columns x and y
     came from; a title that says east but holds northings is an objection, a bare X or Y is not
     (Chinese surveys write X = north) unless the delivery states the axes (`axes_stated`).
+    `rows` (n,) ascending: the number of each coordinate's row as a person counts it in the file
+    (several vertices a row, or a sample of the rows); the verdict's rows are then those, less 1.
     Raises DatumError for an unknown declared coordsys, ValueError for another shape.
     """
     steps = registry or DatumRegistry()
     numbers = read_numbers(coordinates)
     claimed = None if declared is None else _told_apart(steps.parse(declared), steps, profile)
-    asked = Asked(profile, steps, claimed, field_names, references, axes_stated, numbers)
+    asked = Asked(profile, steps, claimed, field_names, references, axes_stated, numbers, rows)
     if len(asked.good) == 0:
         return answer(asked, [], [], [], [], "没有坐标 no coordinates to judge")
     if references is not None and references.paired is not None:
         found = paired.compare(numbers, references, profile, steps)
         if found:
             named = RowGroup(asked.good, verdicts.decide(found), tuple(s.hypothesis for s in found))
-            return answer(asked, [named], [], [], [], "")
+            strange = paired.disagreeing(found[0], numbers, references)
+            return answer(asked, [named], [], strange, [], "")
     return _Job(asked).judge()
 
 
@@ -79,7 +87,7 @@ class _Job:
         )
         if self.asked.custom:  # bare X and Y: either order is custom
             forms = [replace(f, prior=f.prior + 1.5) if f.swapped else f for f in forms]
-        groups, left, known = rows.cover(forms, self.x, self.y)
+        groups, left, known = grouping.cover(forms, self.x, self.y)
         if not groups:
             return outside(self.asked)
         out: list[RowGroup] = []
@@ -95,21 +103,23 @@ class _Job:
             lost = np.array(sorted({o.row for o in lonely}), dtype=np.int64)
             out = [replace(g, rows=np.setdiff1d(g.rows, lost)) for g in out]
         out.sort(key=lambda g: -len(g.rows))
-        return answer(self.asked, out, ranking, lonely, mixture(out), "")
+        return answer(self.asked, out, ranking, lonely, [], "")
 
-    def _measure(self, group: rows.FormGroup, several: bool) -> tuple[list[Scored], list[RowGroup]]:
+    def _measure(
+        self, group: grouping.FormGroup, several: bool
+    ) -> tuple[list[Scored], list[RowGroup]]:
         """Ranking of a group's readings and its rows by reading; `several` groups by form."""
         x, y = self.x[group.rows], self.y[group.rows]
         forms = self._offsets(group.forms, x, y)
         ranked = self._ranked(forms, x, y)
         parts = self._parts(ranked, x, y)
-        named: dict[str, tuple[rows.RowIndex, RowGroup]] = {}
+        named: dict[str, tuple[grouping.RowIndex, RowGroup]] = {}
         for part, reading in parts:
-            again = self._ranked([(reading.form, 1.0)], x[part], y[part])
-            # what a part says by itself outweighs the path through it
-            own = verdicts.decide(again) or next(
-                (s.hypothesis for s in again if s.reading.key == reading.key), None
-            )
+            again = self._ranked([(reading.form, 1.0)], x[part], y[part], ranked[0].reading)
+            own = verdicts.decide(again)
+            if own is None:  # a large part is named by the path through all rows
+                wanted = reading.key if len(part) >= _LARGE * len(x) else ranked[0].reading.key
+                own = next((s.hypothesis for s in again if s.reading.key == wanted), None)
             key = "" if own is None else own.label
             before = named[key][0] if key in named else np.empty(0, np.int64)
             at = np.union1d(before, part)
@@ -117,7 +127,7 @@ class _Job:
             named[key] = at, RowGroup(self.good[group.rows[at]], own, hypotheses)
         if len(named) > 1:
             return ranked, [one for _, one in named.values()]
-        few = self.asked.compared and len(x) < 20
+        few = self.asked.compared and len(x) < verdicts.FEW
         verdict = verdicts.decide(ranked, few)
         if verdict is None and several and ranked and ranked[0].reading.datum == "cgcs2000":
             verdict = verdicts.form_decided(ranked)  # the form tells the groups apart
@@ -129,8 +139,9 @@ class _Job:
         forms: list[tuple[Form, float]],
         x: FloatArray,
         y: FloatArray,
+        usual: Reading | None = None,
     ) -> list[Scored]:
-        ranked = rank(forms, x, y, self.profile, self.registry, self.around, self.name)
+        ranked = rank(forms, x, y, self.profile, self.registry, self.around, self.name, usual)
         if self.claimed is not None and self.claimed.epsg is not None:
             ranked = [self._as_declared(s) for s in ranked]
         return ranked
@@ -170,7 +181,7 @@ class _Job:
 
     def _parts(
         self, ranked: list[Scored], x: FloatArray, y: FloatArray
-    ) -> list[tuple[rows.RowIndex, Reading]]:
+    ) -> list[tuple[grouping.RowIndex, Reading]]:
         """Rows by reading where they differ; empty where one reading suffices."""
         candidates = self._candidates(ranked)
         if len(candidates) < 2:
@@ -181,9 +192,9 @@ class _Job:
 
     def _strays(
         self,
-        group: rows.FormGroup,
+        group: grouping.FormGroup,
         ranked: list[Scored],
-        left: rows.RowIndex,
+        left: grouping.RowIndex,
         forms: list[Form],
     ) -> list[Outlier]:
         if not ranked:

@@ -109,7 +109,7 @@ class Hypothesis:
     @property
     def label(self) -> str:
         """Name with whatever is unusual about the reading."""
-        extra = [self.coordsys]
+        extra = [self.coordsys + self._in_words()]
         if self.swapped:
             extra.append("两列对调 columns exchanged")
         if self.notation != "decimal":
@@ -119,6 +119,23 @@ class Hypothesis:
         if self.added != (0.0, 0.0):
             extra.append(f"加大数 add {self.added[0]:.0f} E, {self.added[1]:.0f} N")
         return ", ".join(extra)
+
+    def _in_words(self) -> str:
+        """Datum and zone of a classical grid, whose code few people know by heart."""
+        title = {
+            "beijing54": ("1954北京坐标系", "Beijing 1954"),
+            "xian80": ("1980西安坐标系", "Xian 1980"),
+        }.get(self.datum)
+        if title is None:
+            return ""
+        zone = english = ""
+        if self.zone is not None:
+            width = 6 if self.zone < 25 else 3
+            zone, english = f" {width}度带{self.zone}带", f", {width}-degree zone {self.zone}"
+        elif self.central_meridian is not None:
+            zone = f" {self.central_meridian:g}°E"
+            english = f", central meridian {self.central_meridian:g}E"
+        return f"（{title[0]}{zone} {title[1]}{english}）"
 
     def to_json(self) -> dict[str, Any]:
         """Plain record."""

@@ -16,13 +16,14 @@ from etl.datum.coordsys import FloatArray
 from etl.detection.evidence import Reading, Scored, classical_code, readings
 from etl.detection.features import Numbers
 from etl.detection.forms import central_meridian, natural_forms, zone_of
-from etl.detection.model import Datum, Hypothesis
+from etl.detection.model import Datum, Hypothesis, Outlier
 from etl.detection.references import References, scale
 from etl.detection.rows import cover
 from layers.city import CityProfile, Extent
 
 _NEAR_M = 25.0
 _SAME_M = 1.0
+_APART_M = 100.0
 
 
 def compare(
@@ -53,6 +54,23 @@ def compare(
     out.sort(key=lambda s: s.hypothesis.evidence_m or 0.0)
     # an exact pair on one ellipsoid outweighs a shift that is known to 25 m only
     return _weighed(out)
+
+
+def disagreeing(best: Scored, numbers: Numbers, references: References) -> list[Outlier]:
+    """Single rows (at most 3 %) far from their own known position, where the others are near."""
+    pairs = references.paired
+    middle = best.hypothesis.evidence_m
+    if pairs is None or middle is None or not middle <= _NEAR_M:
+        return []
+    use = np.flatnonzero(numbers.good & np.isfinite(pairs).all(axis=1))
+    found = best.reading.lonlat(numbers.x[use], numbers.y[use])
+    distance = _distance(found, (pairs[use, 0], pairs[use, 1]))
+    wrong = np.flatnonzero(~(distance <= _APART_M + 50.0 * middle))
+    if len(wrong) > max(2, 0.03 * len(use)):
+        return []
+    slip = "与同行的另一组坐标不符 not where its row's known position is"
+    return [Outlier(int(use[at]), float(np.nan_to_num(distance[at], nan=np.inf)), slip)
+            for at in wrong]  # fmt: skip
 
 
 def _distance(

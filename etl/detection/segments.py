@@ -142,12 +142,15 @@ def _runs(
     used, counts = np.unique(path, return_counts=True)
     if len(used) < 2 or counts.min() < _LEAST:
         return None
-    near = rows.distance <= _radius(rows, path)
+    radius = _radius(rows, path)
+    near = rows.distance <= radius
+    chance = float(np.cumsum(rows.chance)[int(np.searchsorted(RADII, radius))])
     for k in used:
         mine = path == k
         own = float(near[k, mine].mean())
         other = max(float(near[j, mine].mean()) for j in used if j != k)
-        if own < 0.4 or own - other < 0.25:
+        sparse = own >= 5.0 * max(other, chance) and own * mine.sum() >= 20.0
+        if not sparse and (own < 0.4 or own - other < 0.25):
             return None  # a regular street net is near itself again after a block or two
     # rows between two sampled ones go with the nearer one
     nearest = np.searchsorted((pick[:-1] + pick[1:]) / 2.0, np.arange(n))

@@ -366,7 +366,15 @@ def _label(draft: Draft, shapes: Geometries, points: int, referenced: bool) -> U
         if draft.kind == "mixed_datums" and not referenced:
             kinds = {is_degrees(system) for system in sizes}
             return "required" if len(kinds) == 1 else "allowed"
+    if draft.kind == "dms_packed" and not referenced and _within_a_minute(shapes):
+        return "allowed"
     return undetermined(draft.kind, thinnest, referenced)
+
+
+def _within_a_minute(shapes: Geometries) -> bool:
+    """Whether no packed number crosses to another minute, where alone its digits leave a gap."""
+    minutes = np.floor(shapely.get_coordinates(shapes) * 100.0 + 1e-9)
+    return bool((np.ptp(minutes, axis=0) == 0).all())
 
 
 def _table(path: Path, draft: Draft, shapes: Geometries) -> None:
