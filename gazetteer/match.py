@@ -26,7 +26,7 @@ from gazetteer.draft import Draft
 from gazetteer.index import GazetteerIndex
 from gazetteer.levels import DIVISION_LEVEL, Kind, Level
 from gazetteer.locate import SAME_SPOT_M, How, Located, distance_m, locate
-from gazetteer.normalise import Normalised
+from gazetteer.normalise import Normalised, is_han
 from gazetteer.numbers import HouseNumber, building_number, main_number
 from gazetteer.readings import Edge, Parse, Reading
 from gazetteer.records import AddressPoint, compatible, contains
@@ -39,6 +39,9 @@ AMBIGUOUS_SCORE = 0.6
 CODE_LENGTH_OF_COUNTY = 6
 COARSER = 0.02
 """How far a division stays behind a place in it that a likelier reading names."""
+_HARMLESS = frozenset("的第为是在约那个至到和与及")
+_QUALIFYING = 4
+"""Unread characters between a road and a number that say what bears the number; more are prose."""
 _STROKES = frozenset("/&×x+-*")
 """Signs that join the names of two roads that cross."""
 _DIVISION_LEVELS = frozenset(DIVISION_LEVEL.values())
@@ -201,7 +204,8 @@ def _candidates(
     building = reading.edge(Kind.BUILDING)
     if number is None and building is not None and estate is not None:
         produced += _built(draft, estate, building, rows)
-    if number is not None and number.number is not None:
+    qualified = "" if number is None else _before_number(reading, normalised.key, number)
+    if number is not None and number.number is not None and not qualified:
         for edge in held:
             produced += _numbered(draft, edge, number, rows)
             if produced:
@@ -210,7 +214,7 @@ def _candidates(
         produced += [draft.named(place, Level.POI) for place in poi.places]
     if produced:
         return produced
-    lost = [] if number is None else [_number_lost(number)]
+    lost = [] if number is None else [_number_lost(number, qualified)]
     for known, level in ((estate, Level.ESTATE), (road, Level.ROAD)):
         if known is not None and known.places:
             return [draft.named(place, level, lost) for place in known.places]
@@ -256,7 +260,32 @@ def _met(draft: Draft, roads: tuple[Edge, Edge], rows: AddressRows) -> list[Cand
     return [draft.at_crossing(*roads, lon, lat) for lon, lat in spots]
 
 
-def _number_lost(number: Edge) -> Reason:
+def _before_number(reading: Reading, key: str, number: Edge) -> str:
+    """What stands unread between a road and the number behind it: 摊位 of …路摊位37号.
+
+    Then the number is not the road's: what bears it has no record here.
+    """
+    before = [e for e in reading.edges if e.end <= number.start and e.kind is not Kind.NOTE]
+    if not before or before[-1].kind is not Kind.ROAD:
+        return ""
+    road = before[-1]
+    between = [
+        key[low:high]
+        for low, high in reading.unread(key)
+        if road.end <= low and high <= number.start
+    ]
+    said = "".join(c for c in "".join(between) if is_han(c) and c not in _HARMLESS)
+    return said if len(said) <= _QUALIFYING else ""
+
+
+def _number_lost(number: Edge, qualified: str) -> Reason:
+    if qualified:
+        return Reason(
+            "number-of-other",
+            f"“{qualified}{number.value}”不是道路的门牌",
+            f"{number.value} is the number of {qualified!r}, not a plate of the road",
+            -0.2,
+        )
     return Reason(
         "number-missing", f"没有门牌 {number.value} 的记录", f"no record of {number.value}", -0.3
     )

@@ -52,7 +52,7 @@ _NUMBER = re.compile(
     rf"(?:\(?之(?P<sub>{_N})(?!{_INSIDE}|(?<=[0-9])[0-9])号?\)?|-(?P<minus>[0-9]{{1,2}})(?![0-9])号?"
     rf"|[附副](?P<attached>{_N})号?|第(?P<room>{_N})间|(?P<branch>[甲乙丙丁])(?!座)"
     rf"|(?P<tail>[a-z])(?![a-z0-9]|{_INSIDE}|铺)"
-    rf"|\((?P<mark>{_SUFFIX})(?:门牌|编号|号)*\))?"
+    rf"|\((?P<mark>{_SUFFIX})(?:门牌|编号|号)*\)|(?P<after>自编|自建|临时|临编|暂编)号?(?=$|[,)]))?"
 )
 _BARE_OWN = re.compile(
     rf"(?P<prefix>\(?(?:{_OWN})(?:门牌)?(?:编号|号)?码?[:)]{{0,2}}|门牌号?码?:?|(?<![a-z])no\.?:?|第)第?"
@@ -292,7 +292,7 @@ def _from_match(match: re.Match[str]) -> HouseNumber:
     digits = groups.get("dash") or groups.get("minus")
     han = groups.get("sub") or groups.get("of")
     letter = groups.get("letter") or groups.get("tail") or groups.get("stem")
-    prefix = (groups.get("prefix") or groups.get("mark") or "").lstrip("(")
+    prefix = (groups.get("prefix") or groups.get("mark") or groups.get("after") or "").lstrip("(")
     sub = ""
     if digits:
         sub = str(int(digits))

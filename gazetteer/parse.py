@@ -8,9 +8,9 @@ Costs are in "unread Han characters": leaving one character unread costs 1.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from gazetteer.index import Form, GazetteerIndex
+from gazetteer.index import Entry, Form, GazetteerIndex
 from gazetteer.latin import reversed_parts, romanised
 from gazetteer.lattice import search
 from gazetteer.levels import Kind, Status
@@ -24,12 +24,15 @@ from gazetteer.numbers import (
     strokes,
     trailing_number,
 )
+from gazetteer.prose import settled
 from gazetteer.readings import OUTSIDE, Edge, Parse, Reading, known_edge
 from gazetteer.relative import CROSSINGS, displacing_ranges
 from gazetteer.shapes import reshaped, shape_of
 from gazetteer.similar import similar_edges
 from gazetteer.straight import straight
 
+Names = Sequence[tuple[int, int, Entry]]
+"""Names of the dictionary in a key with their ranges."""
 MEMORY = 16_384
 """Shapes of texts that an index remembers, some 3 KB each."""
 
@@ -124,7 +127,9 @@ def _readings(index: GazetteerIndex, key: str) -> tuple[tuple[Reading, ...], boo
     plain = straight(index, key)
     if plain is not None:
         return (plain,), False
-    edges = [*_dictionary_edges(index, key), *_rule_edges(index, key)]
+    names, found = list(index.occurrences(key)), list(parts(key))
+    last = settled(key, names, found)
+    edges = [*_dictionary_edges(key, names), *_rule_edges(index, key, names, found, last)]
     division = index.divisions.get(key)
     if division is not None:  # a division code as the whole text
         whole = (0, len(key), division.kind, (division,), 0.0, Status.ORIGINAL, Form.FULL)
@@ -144,15 +149,17 @@ def _readings(index: GazetteerIndex, key: str) -> tuple[tuple[Reading, ...], boo
     similar = [
         edge
         for reading in by_codes.values()
-        for edge in similar_edges(index, key, _doubtful(reading, key), reading)
+        for edge in similar_edges(
+            index, key, [r for r in _doubtful(reading, key) if r[0] < last], reading
+        )
     ]
     if similar:
         readings = search(index.city_code, key, [*edges, *similar])
     return readings, bool(similar)
 
 
-def _dictionary_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
-    for start, end, entry in index.occurrences(key):
+def _dictionary_edges(key: str, names: Names) -> Iterator[Edge]:
+    for start, end, entry in names:
         form = entry.form
         if form is Form.SHORT:
             if entry.kind.is_division and key.startswith(_ROAD_WORDS, end):
@@ -166,21 +173,22 @@ def _dictionary_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
         yield known_edge(start, end, entry.kind, entry.places, cost + 0.05, kept, form)
 
 
-def _rule_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
+def _rule_edges(
+    index: GazetteerIndex, key: str, names: Names, found: Sequence[Part], settled_at: int
+) -> Iterator[Edge]:
     last = 0
-    names = list(index.occurrences(key))
     ends = {end for _, end, _ in names}
     told = {
         (start, end)
         for start, end, entry in names
         if entry.form is Form.FULL and (entry.kind is Kind.ROAD or entry.kind <= Kind.COUNTY)
     }
-    for part in parts(key):
+    for part in found:
         if part.start and key[part.start - 1] in NUMBER_PREFIXES and part.start not in ends:
             continue  # 旧12号 without its 旧, which no name ends with
         yield Edge(part.start, part.end, part.kind, part.value, 0.05, number=part.number)
         last = max(last, part.end)
-    for part in _by_strokes(index, key):
+    for part in _by_strokes(key, names):
         yield Edge(part.start, part.end, part.kind, part.value, 0.02)
         last = max(last, part.end)
     for first in leading_numbers(key) if key.isascii() else ():
@@ -210,8 +218,8 @@ def _rule_edges(index: GazetteerIndex, key: str) -> Iterator[Edge]:
         opened = key.find("(", closed)
     yield from _joiners(key, [(s, e) for s, e, entry in names if entry.kind is Kind.ROAD])
     yield from _numbered_roads(index, key)
-    yield from _former_plates(key)
-    yield from _unknown_names(index, key)
+    yield from _former_plates(found)
+    yield from _unknown_names(index, key, names, settled_at)
 
 
 def _joiners(key: str, roads: Iterable[tuple[int, int]]) -> Iterator[Edge]:
@@ -223,9 +231,9 @@ def _joiners(key: str, roads: Iterable[tuple[int, int]]) -> Iterator[Edge]:
                 yield Edge(end, end + len(word), Kind.NOTE, word, 0.2)
 
 
-def _by_strokes(index: GazetteerIndex, key: str) -> Iterator[Part]:
+def _by_strokes(key: str, names: Names) -> Iterator[Part]:
     """Building, unit and room in strokes or with a # behind an estate, or behind a plate."""
-    ends = {end for _, end, entry in index.occurrences(key) if entry.kind is Kind.ESTATE}
+    ends = {end for _, end, entry in names if entry.kind is Kind.ESTATE}
     ends |= {plate.end() for plate in _PLATE_END.finditer(key)}
     for end in ends:
         yield from strokes(key, end)
@@ -256,22 +264,25 @@ def _numbered_roads(index: GazetteerIndex, key: str) -> Iterator[Edge]:
             yield Edge(low, high, Kind.ROAD, match[0].upper(), 0.5, Status.UNMATCHED)
 
 
-def _former_plates(key: str) -> Iterator[Edge]:
+def _former_plates(found: Iterable[Part]) -> Iterator[Edge]:
     """A former plate beside the present one (旧门牌8号新门牌26号) is a remark."""
-    for part in parts(key):
+    for part in found:
         if part.number is not None and part.number.kind == "旧":
             yield Edge(part.start, part.end, Kind.NOTE, part.value, 0.4)
 
 
-def _unknown_names(index: GazetteerIndex, key: str) -> Iterator[Edge]:
+def _unknown_names(index: GazetteerIndex, key: str, names: Names, last: int) -> Iterator[Edge]:
     """Names by their shape: up to six Han characters before a class word.
 
     None where a name of the dictionary ends with that class word, and none across another one.
-    A city, county or district that is not in the dictionary lies outside the city.
+    A city, county or district that is not in the dictionary lies outside the city. None is guessed
+    behind ``last``, nor a city or county behind a name of this one.
     """
-    known_ends = {
-        end for _, end, entry in index.occurrences(key) if entry.form in (Form.FULL, Form.CLASS)
-    }
+    known_ends = {end for _, end, entry in names if entry.form in (Form.FULL, Form.CLASS)}
+    ours = min(
+        (e for _, e, entry in names if entry.form is Form.FULL and entry.kind > Kind.PROVINCE),
+        default=len(key),
+    )
     for start, end, codes in index.elsewhere(key):
         if (start == 0 or key[start - 1] in _BEFORE_DIVISION) and not key.startswith(
             _ROAD_WORDS, end
@@ -281,7 +292,7 @@ def _unknown_names(index: GazetteerIndex, key: str) -> Iterator[Edge]:
     for kind, suffixes in _UNKNOWN:
         for suffix in suffixes:
             at = key.find(suffix)
-            while at >= 0:
+            while 0 <= at < last:
                 end = at + len(suffix)
                 reach = 0 if end in known_ends else 7
                 for start in range(at - 1, max(at - reach, -1), -1):
@@ -292,7 +303,11 @@ def _unknown_names(index: GazetteerIndex, key: str) -> Iterator[Edge]:
                     cost = 0.5 + 0.45 * (end - start)
                     if kind > Kind.COUNTY:
                         yield Edge(start, end, kind, key[start:end], cost, Status.UNMATCHED)
-                    elif start < at - 1 and (start == 0 or key[start - 1] in _BEFORE_DIVISION):
+                    elif (
+                        start < at - 1
+                        and start < ours
+                        and (start == 0 or key[start - 1] in _BEFORE_DIVISION)
+                    ):
                         yield _elsewhere(start, end, kind, key[start:end], cost)
                 at = key.find(suffix, at + 1)
 

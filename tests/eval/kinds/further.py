@@ -253,3 +253,96 @@ def towers_further(pool: Pool, luck: random.Random) -> Made:
         ))  # fmt: skip
         head = luck.choice((h.county, f"{h.county}{h.town}", "", "梅州市"))
         yield f"{head}{h.estate}{room}", (f"tower:{h.estate}|{h.building}")
+
+
+_STORIES = (
+    "附近的城中村周围环境脏乱，小区物业一直没有处理，要求街道办和社区居委会尽快派人清理",
+    "门口的人行道地砖松动，下雨天行人容易摔倒，已有老人受伤，希望市政部门修复",
+    "旁边的空地被人堆放建筑垃圾，占用消防通道，存在安全隐患，请城管部门核查处理",
+    "一楼的餐饮店油烟直排，严重影响楼上居民生活，多次向镇政府反映无果",
+    "，该路段路灯已损坏一个多月，晚上学生放学看不清路，盼尽快维修",
+    "有人在公共区域私搭雨棚，影响邻居采光，诉求拆除",
+    "前的绿化树枝叶过于茂密，遮挡交通信号灯，建议修剪",
+    "后面的工地每天晚上11点到凌晨3点还在施工，噪音很大无法休息，请环保部门到现场检查",
+    "自来水发黄有异味，周边几栋楼都是这样，已持续5天",
+    "，电动车在楼道内充电，广场舞音乐扰民，请县里和市里协调",
+)  # fmt: skip
+
+
+@kind(TUNING, "hotline", 60)
+def stories_at_a_number(pool: Pool, luck: random.Random) -> Made:
+    heads = (
+        "来电人反映其居住在", "市民反映：", "关于", "诉求人表示，", "您好！本人是",
+        "2026年11月5日上午8点左右，在",
+        "投诉人称", "我要反映一个问题，就是", "希望政府重视，", "",
+    )  # fmt: skip
+    for h in picks(luck, plain(pool)):
+        head = luck.choice((h.county, f"{h.county}{h.town}", "", f"广东省梅州市{h.county}{h.town}"))
+        text = f"{luck.choice(heads)}{head}{h.road}{h.number}{luck.choice(_STORIES)}"
+        yield text, f"near:{h.road}{h.number}"
+
+
+@kind(TUNING, "hotline", 60)
+def stories_of_a_village(pool: Pool, luck: random.Random) -> Made:
+    heads = ("来电人是", "村民来电反映", "关于", "", "我们是", "投诉", "网民留言：", "请问")
+    tails = (
+        "的村民，村里的水渠被堵，影响灌溉", "村口的桥破损，大车无法通行", "村民小组的道路没有硬化",
+        "有人在河边养猪，污水直排", "附近山体滑坡，道路中断", "第三组的路灯全部不亮",
+        "村委会旁边的垃圾池满了",
+        "小学门口没有减速带", "村干部不作为", "2组的村道塌方，要求镇里派人处理",
+        "修路占用农田未补偿",
+        "，村内的自来水停了两天", "村道上有一根电线杆倾斜，随时会倒", "祠堂旁的大树枯死了",
+    )  # fmt: skip
+    for v in picks(luck, pool.villages):
+        head = luck.choice((pool.county(v.code) + pool.town(v.code), pool.town(v.code)))
+        if len(pool.shared(v.name, v.code[:9])) == 1 and len(pool.shared(pool.town(v.code))) == 1:
+            yield f"{luck.choice(heads)}{head}{v.name}{luck.choice(tails)}", f"div:{v.code}"
+
+
+@kind(TUNING, "hotline", 30)
+def stories_of_a_road(pool: Pool, luck: random.Random) -> Made:
+    heads = ("市民反映", "来电称", "", "每天早上", "请问", "关于")
+    tails = (
+        "路面坑洼不平，请修补", "全线路灯不亮", "沿线商铺占道经营", "路段经常堵车", "的井盖缺失",
+        "上有流浪狗追人",
+        "两侧违停严重", "洒水车噪音太大", "施工围挡长期不拆", "改造工程何时完工",
+    )  # fmt: skip
+    roads = sorted({h.road for h in pool.houses})
+    for road in picks(luck, roads):
+        house = next(h for h in pool.houses if h.road == road)
+        head = luck.choice(("", "梅州市", house.county))
+        if {h.county for h in pool.houses if h.road == road} == {house.county}:
+            yield f"{luck.choice(heads)}{head}{road}{luck.choice(tails)}", f"road:{road}"
+
+
+@kind(TUNING, "hotline", 40)
+def stories_at_a_crossing(pool: Pool, luck: random.Random) -> Made:
+    heads = ("来电人反映", "市民建议在", "关于", "今天早上7点半，", "", "我每天经过")
+    tails = (
+        "红绿灯时间太短，老人过马路来不及", "发生交通事故，两车相撞",
+        "没有斑马线，学生过马路危险", "路面下沉",
+        "处的下水道井盖异响，影响附近居民休息", "有人摆摊卖水果，占用车道",
+        "车辆乱停，公交车无法转弯",
+    )  # fmt: skip
+    for a, b in picks(luck, pool.crossings):
+        form = luck.choice(
+            ("{}与{}交叉口", "{}{}交界处", "{}和{}路口", "{}、{}交叉路口", "{}与{}十字路口")
+        )
+        yield luck.choice(heads) + form.format(a, b) + luck.choice(tails), f"cross:{a}|{b}"
+
+
+@kind(TUNING, "unofficial number", 50)
+def own_with_other_marks(pool: Pool, luck: random.Random) -> Made:
+    forms = (
+        "{}号自编", "{}号(自编号)", "自编房{}号", "自建房{}号", "临建{}号", "临时建筑{}号",
+        "新编{}号", "编号{}",
+        "甲{}号", "补{}号", "铺位{}号", "档口{}号", "摊位{}", "临时摊位{}号", "车位{}号",
+        "铁皮房{}号", "简易房{}号",
+        "内编{}号", "自编{}号楼", "自编{}座", "自编第{}栋", "另编{}号", "{}号临时", "支{}号",
+        "自编{}号-1", "未定{}号",
+    )  # fmt: skip
+    for h in picks(luck, pool.houses):
+        n = luck.randint(1, 60)
+        said = luck.choice(forms).format(luck.choice((str(n), chinese_number(n))))
+        head = luck.choice((h.county, f"{h.county}{h.town}", ""))
+        yield f"{head}{h.road}{said}", f"about:{h.road}"
