@@ -13,6 +13,7 @@ import yaml
 from psycopg.rows import dict_row
 from starlette.responses import FileResponse, Response
 
+from etl.checks.rules import rule_book
 from etl.delivery import DeliveryError, load_delivery, parse_delivery
 from etl.report import render_html
 from geoserver_py.deliveries import intake, store
@@ -180,7 +181,9 @@ async def _read(call: Call) -> Response:
                 " ORDER BY id",
                 [list(upload.runs)],
             )
-            body["reports"] = [row[0] for row in await found.fetchall()]
+            reports = [row[0] for row in await found.fetchall()]
+        body["reports"] = reports
+        body["rules"] = rule_book({rule: None for one in reports for rule in one["rules"]})
     return _json(body)
 
 

@@ -1,6 +1,6 @@
-// The service's interfaces, relative to the portal's own address, with the caller's key.
+// The service's interfaces, relative to this file's own address, with the caller's key.
 
-export const root = new URL("..", document.baseURI);
+export const root = new URL("..", import.meta.url);
 const KEY = "geoserver_py.key";
 
 export const key = () => sessionStorage.getItem(KEY) ?? "";
