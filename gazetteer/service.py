@@ -69,6 +69,11 @@ class _Source:
     places: tuple[Place, ...]
 
 
+def lent(connection: Connection) -> Connect:
+    """Return what lends one connection again and again, for those that have just one."""
+    return lambda: contextlib.nullcontext(connection)
+
+
 class GazetteerService:
     """Snapshots of a city's names, one index for each set of layers that a principal may read."""
 
@@ -157,15 +162,15 @@ class GazetteerService:
         return names_changed
 
     async def match(
-        self, connection: Connection, principal: Principal, text: str, hints: Hints | None = None
+        self, connect: Connect, principal: Principal, text: str, hints: Hints | None = None
     ) -> Answer:
-        """Answer one address; ``connection`` is for house numbers."""
-        answers = await self.match_many(connection, principal, [text], hints)
+        """Answer one address; a connection is borrowed while house numbers are looked up."""
+        answers = await self.match_many(connect, principal, [text], hints)
         return answers[0]
 
     async def match_many(
         self,
-        connection: Connection,
+        connect: Connect,
         principal: Principal,
         texts: Sequence[str],
         hints: Hints | None = None,
@@ -180,7 +185,10 @@ class GazetteerService:
             some = texts[start : start + _TOGETHER]
             parses, keys = await _aside(len(some), _read_all, index, some)
             asked = [k for k in keys if sources[type(k)]]
-            rows = await fetch_addresses(connection, asked, roads=sources[Crossing])
+            rows = AddressRows({}, {}, {})
+            if asked:  # borrowed for the look-up alone: a batch computes for seconds
+                async with connect() as connection:
+                    rows = await fetch_addresses(connection, asked, roads=sources[Crossing])
             answers += await _aside(len(some), _judge_all, index, parses, rows, known)
         return answers
 

@@ -37,17 +37,25 @@ _SAME_ROAD_M = 3000.0
 
 
 @cache
-def statement(name: str, table: str | None = None, columns: tuple[str, ...] = ()) -> sql.Composed:
-    """A statement of ``gazetteer/sql`` with table and column identifiers filled in."""
+def statement(
+    name: str, table: str | None = None, columns: tuple[str, ...] = (), **parameters: str
+) -> bytes:
+    """A statement of ``gazetteer/sql`` with table and column identifiers filled in.
+
+    ``parameters``: names of values to bind, by the places of the file that they fill. As bytes:
+    a composed statement is put together anew each time that it is executed.
+    """
     text = (resources.files("gazetteer") / "sql" / f"{name}.sql").read_text("utf-8")
     # a file of this package, never a client's text
     template = sql.SQL(text)
-    parts: dict[str, sql.Composable] = {}
+    parts: dict[str, sql.Composable] = {
+        place: sql.Placeholder(bound) for place, bound in parameters.items()
+    }
     if table is not None:
         parts["table"] = sql.Identifier(table)
     if columns:
         parts["columns"] = sql.SQL(", ").join(sql.Identifier(column) for column in columns)
-    return template.format(**parts)
+    return template.format(**parts).as_bytes(None)
 
 
 class Frame:
@@ -215,7 +223,7 @@ async def _lines(
 
 async def _fetch(
     connection: Connection,
-    query: sql.Composed,
+    query: bytes,
     keys: Sequence[Asked],
     found: dict[Asked, list[AddressPoint]],
 ) -> None:
@@ -242,11 +250,11 @@ def _address(row: Sequence[Any]) -> AddressPoint:
 
 
 @cache
-def _plates_sql(name: str, bearer: str | None) -> sql.Composed:
+def _plates_sql(name: str, bearer: str | None) -> bytes:
     template = sql.SQL((resources.files("gazetteer") / "sql" / f"{name}.sql").read_text("utf-8"))
     if bearer is None:
-        return template.format(columns=_COLUMNS)
-    return template.format(columns=_COLUMNS, bearer=sql.Identifier(bearer))
+        return template.format(columns=_COLUMNS).as_bytes(None)
+    return template.format(columns=_COLUMNS, bearer=sql.Identifier(bearer)).as_bytes(None)
 
 
 def known_road_names(places: Iterable[Place]) -> set[tuple[str, str]]:

@@ -89,17 +89,16 @@ async def _geocode(call: Call) -> Response:
     )
 
     async def answer() -> dict[str, Any]:
-        async with call.services.pools.reads() as connection:
-            documents = await geocode(
-                call.services.gazetteer,
-                connection,
-                call.principal,
-                [arguments["q"]],
-                profile=call.services.profile,
-                registry=call.services.registry,
-                hints=hints,
-                explain=arguments["explain"],
-            )
+        documents = await geocode(
+            call.services.gazetteer,
+            call.services.pools.lookups,
+            call.principal,
+            [arguments["q"]],
+            profile=call.services.profile,
+            registry=call.services.registry,
+            hints=hints,
+            explain=arguments["explain"],
+        )
         return documents[0]
 
     return _response(call, await run_cancellable(call.request, answer()))
@@ -107,17 +106,16 @@ async def _geocode(call: Call) -> Response:
 
 async def _batch(call: Call) -> Response:
     items = _items(await _body(call))
-    async with call.services.pools.reads() as connection:
-        documents = await geocode(
-            call.services.gazetteer,
-            connection,
-            call.principal,
-            [text for text, _ in items],
-            profile=call.services.profile,
-            registry=call.services.registry,
-            hints=Hints(limit=call.arguments["limit"]),
-            explain=call.arguments["explain"],
-        )
+    documents = await geocode(
+        call.services.gazetteer,
+        call.services.pools.lookups,
+        call.principal,
+        [text for text, _ in items],
+        profile=call.services.profile,
+        registry=call.services.registry,
+        hints=Hints(limit=call.arguments["limit"]),
+        explain=call.arguments["explain"],
+    )
     for document, (_, identity) in zip(documents, items, strict=True):
         _out(call, document)
         if identity is not None:
@@ -140,7 +138,7 @@ async def _reverse(call: Call) -> Response:
         return _response(call, collection((), _asked(call), explanation=[reason]))
 
     async def answer() -> dict[str, Any]:
-        async with services.pools.reads() as connection:
+        async with services.pools.lookups() as connection:
             found = await surroundings(
                 connection, layers, position.lon, position.lat, pois=call.arguments["limit"]
             )
@@ -164,7 +162,7 @@ async def _suggest(call: Call) -> Response:
     index = await services.gazetteer.index(call.principal)
     names = suggest(index, text, limit, _focus(services, call.arguments))
     if "address" in services.gazetteer.readable(call.principal):
-        async with services.pools.reads() as connection:
+        async with services.pools.lookups() as connection:
             plates = await suggest_numbers(connection, index, text, limit)
         names = [*plates, *names][:limit]
     return _response(call, collection([suggestion_feature(name) for name in names], text))

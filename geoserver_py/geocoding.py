@@ -11,8 +11,7 @@ from etl.datum import Coordsys, DatumChain, DatumRegistry, PositionError
 from etl.datum.notation import format_readout, parse_position
 from gazetteer.answers import Hints
 from gazetteer.geocodejson import answer_document, collection, coordinate_feature
-from gazetteer.service import GazetteerService
-from gazetteer.store import Connection
+from gazetteer.service import Connect, GazetteerService
 from layers.access import Principal
 from layers.city import CityProfile
 
@@ -57,7 +56,7 @@ def typed_position(
 
 async def geocode(
     gazetteer: GazetteerService,
-    connection: Connection,
+    connect: Connect,
     principal: Principal,
     texts: Sequence[str],
     *,
@@ -69,7 +68,7 @@ async def geocode(
     """One GeocodeJSON collection for each text, in order; alone or in a batch the same."""
     typed = [typed_position(text, profile, registry) for text in texts]
     addresses = [text for text, found in zip(texts, typed, strict=True) if found is None]
-    answers = iter(await gazetteer.match_many(connection, principal, addresses, hints))
+    answers = iter(await gazetteer.match_many(connect, principal, addresses, hints))
     return [
         answer_document(next(answers), explain=explain) if found is None else found
         for found in typed

@@ -74,8 +74,7 @@ async def _position_of_address(
 
     Raises Problem 404 when nothing is known of it, 409 when it is ambiguous or too coarse.
     """
-    async with services.pools.reads() as connection:
-        answer = await services.gazetteer.match(connection, principal, text)
+    answer = await services.gazetteer.match(services.pools.lookups, principal, text)
     if not answer.candidates:
         raise Problem(
             404,

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from etl.datum.store import load_registry_async
-from gazetteer.service import GazetteerService
+from gazetteer.service import GazetteerService, lent
 from geoserver_py.errors import WorkFailed
 from geoserver_py.geocoding import geocode
 from layers.access import SYSTEM
@@ -91,7 +91,7 @@ async def _answer(service: GazetteerService, dsn: str, profile: CityProfile, pip
             except EOFError:
                 return
             documents = await geocode(
-                service, connection, SYSTEM, texts,
+                service, lent(connection), SYSTEM, texts,
                 profile=profile, registry=registry, explain=False,
             )  # fmt: skip
             pipe.send([flat(document) for document in documents])

@@ -36,6 +36,9 @@ from etl.datum.steps import (
 # Datums that no public operation ties to CGCS2000: only registered city parameters may.
 _CLASSICAL = {"Beijing 1954": "北京54", "Xian 1980": "西安80", "New Beijing": "新北京54"}
 
+_MOST_CHAINS = 500
+"""Clients may name any of thousands of EPSG codes; a city uses a dozen systems."""
+
 # "family:name" is how a delivery names a registered local or classical grid.
 _FAMILIES = {"xian80", "beijing54", "local"}
 
@@ -111,6 +114,10 @@ class DatumRegistry:
     heights: tuple[HeightOffset, ...] = ()
     notes: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
     """Area and registrar of a step, by the step's name."""
+    _chains: dict[tuple[str, str], DatumChain] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Chains already found: the search takes longer than a request's whole work."""
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any] | None) -> DatumRegistry:
@@ -190,9 +197,15 @@ class DatumRegistry:
         """Most accurate chain of honest steps; UnknownCoordsys or DatumRefused."""
         start = source if isinstance(source, Coordsys) else self.parse(source)
         end = target if isinstance(target, Coordsys) else self.parse(target)
+        ends = (start.name, end.name)
+        known = self._chains.get(ends)
+        if known is not None:
+            return known
         steps = self._search(start, end)
         if steps is None:
             raise self._refusal(start, end)
+        if len(self._chains) < _MOST_CHAINS:
+            self._chains[ends] = DatumChain(start, end, steps)
         return DatumChain(start, end, steps)
 
     def _nodes(self, start: Coordsys, end: Coordsys) -> dict[str, Coordsys]:

@@ -11,8 +11,8 @@ WITH near AS MATERIALIZED (
 ), measured AS (
     SELECT *, ST_Distance(foot::geography, g::geography) AS distance FROM feet
 )
-SELECT fid, id, name, ST_X(foot), ST_Y(foot), distance,
-       degrees(ST_Azimuth(foot::geography, g::geography))
+SELECT fid, id, name, ST_X(foot) AS lon, ST_Y(foot) AS lat, distance,
+       degrees(ST_Azimuth(foot::geography, g::geography)) AS azimuth
 FROM measured
 WHERE distance <= %(radius)s
 ORDER BY distance, id

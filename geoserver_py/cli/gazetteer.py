@@ -18,7 +18,7 @@ from rich.table import Table
 
 from etl.datum.store import load_registry_async
 from gazetteer.levels import Kind
-from gazetteer.service import GazetteerService
+from gazetteer.service import GazetteerService, lent
 from gazetteer.store import Connection
 from geoserver_py.cli import address
 from geoserver_py.cli.output import JsonOption, emit, progress, say
@@ -64,7 +64,9 @@ async def _loaded() -> tuple[GazetteerService, str, CityProfile]:
 async def _match(texts: Sequence[str]) -> list[dict[str, Any]]:
     async with _opened() as (service, connection, profile):
         registry = await load_registry_async(connection)
-        return await geocode(service, connection, SYSTEM, texts, profile=profile, registry=registry)
+        return await geocode(
+            service, lent(connection), SYSTEM, texts, profile=profile, registry=registry
+        )
 
 
 @app.command()

@@ -56,8 +56,9 @@ async def _geo(call: Call) -> Response:
     hints = Hints(limit=_CANDIDATES)
 
     async def answer() -> dict[str, Any]:
-        async with services.pools.reads() as connection:
-            answers = await services.gazetteer.match_many(connection, call.principal, texts, hints)
+        answers = await services.gazetteer.match_many(
+            services.pools.lookups, call.principal, texts, hints
+        )
         citycode, step = telephone_area(services.profile), to_gcj(services)
         entries = []
         for found in answers:
@@ -86,7 +87,7 @@ async def _regeo(call: Call) -> Response:
     async def answer() -> dict[str, Any]:
         citycode, step = telephone_area(services.profile), to_gcj(services)
         entries = []
-        async with services.pools.reads() as connection:
+        async with services.pools.lookups() as connection:
             for lon, lat in positions:
                 found = None
                 if services.profile.extent.contains(lon, lat):

@@ -52,7 +52,7 @@ async def _inputtips(call: Call) -> Response:
     async def answer() -> dict[str, Any]:
         found = suggest(index, typed, _MORE, focus)
         if "address" in services.gazetteer.readable(call.principal):
-            async with services.pools.reads() as connection:
+            async with services.pools.lookups() as connection:
                 found = [*await suggest_numbers(connection, index, typed, _TIPS), *found]
         kept = [s for s in found if _is_wanted(s, kinds, arguments["datatype"])]
         if areas is None or arguments["citylimit"] == "true":
@@ -136,15 +136,15 @@ async def _places(call: Call, name: str, further: dict[str, Any], *, fall_back: 
                 layer = "division_county" if "division_county" in readable else None
                 cursor = await connection.execute(statement(name, layer), given)
                 rows = await cursor.fetchall()
-            total = rows[0][0] if rows else 0
-            found = [_row(row) for row in rows if row[1] is not None]
-            typed = (arguments["keywords"] or "")[:MAX_QUERY_LENGTH]
-            if not total and fall_back and typed and not arguments["types"]:
-                answers = await services.gazetteer.match_many(
-                    connection, call.principal, [typed], Hints(limit=20)
-                )
-                found = [_named(c) for c in usable(answers[0], areas, services.profile)]
-                total = len(found)
+        total = rows[0][0] if rows else 0
+        found = [_row(row) for row in rows if row[1] is not None]
+        typed = (arguments["keywords"] or "")[:MAX_QUERY_LENGTH]
+        if not total and fall_back and typed and not arguments["types"]:
+            answers = await services.gazetteer.match_many(
+                services.pools.lookups, call.principal, [typed], Hints(limit=20)
+            )
+            found = [_named(c) for c in usable(answers[0], areas, services.profile)]
+            total = len(found)
         return _page([poi(place, index, citycode, step, full=full) for place in found], total)
 
     return rendered(call.request, await run_cancellable(call.request, answer()))

@@ -60,10 +60,9 @@ async def _forward(call: Call, asked: Mapping[str, Any]) -> dict[str, Any]:
             en=f"keyWord must be a text of 1 to {MAX_QUERY_LENGTH} characters",
         )
     services = call.services
-    async with services.pools.reads() as connection:
-        answers = await services.gazetteer.match_many(
-            connection, call.principal, [word], Hints(limit=20)
-        )
+    answers = await services.gazetteer.match_many(
+        services.pools.lookups, call.principal, [word], Hints(limit=20)
+    )
     kept = usable(answers[0], [""], services.profile)
     if not kept:
         return {"msg": "无结果 no result", "status": "101"}
@@ -96,7 +95,7 @@ async def _reverse(call: Call, asked: Mapping[str, Any]) -> dict[str, Any]:
     index = await services.gazetteer.index(call.principal)
     if not services.profile.extent.contains(lon, lat):
         return {"msg": "无结果 no result", "status": "101"}
-    async with services.pools.reads() as connection:
+    async with services.pools.lookups() as connection:
         found = await surroundings(
             connection, services.gazetteer.readable(call.principal), lon, lat, pois=1
         )

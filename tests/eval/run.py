@@ -12,6 +12,7 @@ from rich.table import Table
 
 from etl.datum import DatumRegistry
 from gazetteer.answers import Hints
+from gazetteer.service import lent
 from geoserver_py.geocoding import geocode
 from layers.access import SYSTEM
 from layers.city import load_city
@@ -45,7 +46,7 @@ async def judged(dsn: str, base: Base, cases: Sequence[Case]) -> list[Judged]:
 
         async def ask(texts: Sequence[str]) -> list[dict[str, Any]]:
             return await geocode(
-                service, connection, SYSTEM, texts,
+                service, lent(connection), SYSTEM, texts,
                 profile=profile, registry=registry, hints=hints, explain=False,
             )  # fmt: skip
 
