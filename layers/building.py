@@ -113,12 +113,15 @@ class Building:
         connection. Raises psycopg's UniqueViolation for a repeated id.
         """
         self.connection.commit()
-        self.connection.autocommit = True
         indexes = tables.secondary_indexes(self.definition, self.name)
         spatial = [index.statement for index in indexes if index.method == "gist"]
         others = [index.statement for index in indexes if index.method != "gist"]
         others.insert(0, _key(self.name).statement)
         with self.connect() as second, ThreadPoolExecutor(max_workers=2) as builders:
+            # locked before the block begins: a delete of the block waits for the builds, never
+            # they for it
+            for connection in (self.connection, second):
+                connection.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(self.table))
             waiting = [
                 builders.submit(_build, second, spatial),
                 builders.submit(_build, self.connection, others),
@@ -126,6 +129,7 @@ class Building:
             yield
             for one in waiting:
                 one.result()
+        self.connection.autocommit = True
         # what no index is on costs twice the time to sample and decides no plan
         columns = tables.columns(tuple(index.column for index in indexes))
         self.connection.execute(sql.SQL("ANALYZE {} ({})").format(self.table, columns))
@@ -258,11 +262,11 @@ def adopt(connection: psycopg.Connection, building: Building, taken: Revision) -
 
 
 def _build(connection: psycopg.Connection, statements: Sequence[sql.Composed]) -> None:
-    """Run index builds in one transaction: one wait for the disk."""
-    with connection.transaction():
-        connection.execute("SELECT set_config('maintenance_work_mem', %s, true)", [BULK_MEMORY])
-        for statement in statements:
-            connection.execute(statement)
+    """Run index builds in the open transaction and commit: one wait for the disk."""
+    connection.execute("SELECT set_config('maintenance_work_mem', %s, true)", [BULK_MEMORY])
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
 
 
 def _key(building: str) -> tables.Index:
