@@ -43,6 +43,17 @@ class Partial:
     bureau: str
     run: int
 
+    def sentence(self) -> str:
+        """The area and its rules, as the report states them."""
+        tolerance = self.edges.tolerance_m
+        joined = "不移动端点 no end is moved" if tolerance is None else (
+            f"{tolerance:g} m 以内的端点移至接边处 ends up to {tolerance:g} m apart are joined"
+        )  # fmt: skip
+        return (
+            f"局部交付，区域 {self.area.title}，跨界要素 {self.crossing.value}，接边搜索 "
+            f"{self.edges.search_m:g} m，{joined} (partial delivery: only what lies inside)"
+        )
+
     @property
     def bound(self) -> dict[str, Any]:
         """Values of the area's predicates."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -147,7 +148,7 @@ class _Transaction:
                     work.sink.close()
 
     def _attempt(self, work: LayerWork) -> Exception | None:
-        context, definition = self.context, work.definition
+        context = self.context
         try:
             self._require_same_kind(work, context.log)  # early: staging takes its time
             work.partial = self._partial(work)
@@ -245,7 +246,8 @@ class _Transaction:
 
     def _confine(self, work: LayerWork, staging: Staging, partial: Partial) -> int:
         """Keep a partial delivery to its area; returns how many live rows go."""
-        connection = self.context.work
+        connection, said = self.context.work, partial.sentence()
+        work.files[:] = [replace(file, notes=(*file.notes, said)) for file in work.files]
         keep_findings(self.context, work, confine(connection, staging, partial))
         if staged.count(connection, staging) == 0:
             raise LoadFailed(

@@ -93,6 +93,22 @@ def test_every_version_names_its_file_row_run_and_steps(database: str, tmp_path:
     assert read(database, 77).versions == ()
 
 
+def test_a_large_first_load_keeps_file_and_row_as_well(database: str, tmp_path: Path) -> None:
+    apply_layers(database, "component")
+    write_csv(tmp_path / "一.csv", [component(n) for n in range(2_500)])
+    write_csv(tmp_path / "二.csv", [component(n) for n in range(2_500, 5_000)])
+    loads = [component_load("一.csv"), component_load("二.csv")]
+    (report,) = deliver(tmp_path, database, loads)
+    assert report.counts["inserted"] == 5_000
+    for number, file, row in ((0, "一.csv", 2), (2_499, "一.csv", 2_501), (2_500, "二.csv", 2)):
+        ((source,),) = (version.sources for version in read(database, number).versions)
+        assert (source.name, source.row) == (file, row)
+    (undone,) = rollback_run(report.run, database)
+    assert undone.counts["deleted"] == 5_000
+    rollback_run(undone.run, database)
+    assert rows(database, "SELECT count(*) FROM layer.component") == [(5_000,)]
+
+
 def test_lineage_costs_eight_bytes_a_row(database: str, tmp_path: Path) -> None:
     apply_layers(database, "component")
     write_csv(tmp_path / "components.csv", [component(n) for n in range(3)])

@@ -67,6 +67,17 @@ def test_inside_is_replaced_and_outside_is_refused_and_stays(layered: str, tmp_p
     assert rows(layered, "SELECT name FROM layer.component WHERE id = %s", ident) == [("上水井盖",)]
 
 
+def test_the_first_delivery_of_a_layer_keeps_to_its_area_too(layered: str, tmp_path: Path) -> None:
+    # so many rows that a first load would take its own way
+    inside = [component(n, lon=WEST + 1e-5 + n * 1e-8) for n in range(2_100)]
+    write_csv(tmp_path / "components.csv", [*inside, component(5_000, lon=MIDDLE + 1e-4)])
+    (report,) = deliver(tmp_path, layered, [LOAD], delivery="半区")
+    assert (report.counts["inserted"], report.counts["rejected"]) == (2_100, 1)
+    assert 5_000 not in numbers(layered)
+    (file,) = report.files
+    assert any("局部交付" in note and "cgcs2000" in note for note in file.notes)
+
+
 def test_rows_of_another_bureau_inside_the_area_stay(layered: str, tmp_path: Path) -> None:
     full(tmp_path, layered, bureau="水务局")
     write_csv(tmp_path / "components.csv", [component(900, lon=WEST + 1e-5)])
