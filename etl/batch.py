@@ -20,7 +20,7 @@ from etl.checks.finding import BoolArray, Finding, RuleBook, Severity
 from etl.checks.pipes import check_segments
 from etl.datum import DatumChain
 from etl.delivery import Load
-from etl.places import Places, Points, Shapes, describe, points_of, without
+from etl.places import Boxes, Places, Points, Shapes, describe, points_of, without
 from layers.city import CityProfile
 from layers.codes import CodeList
 from layers.definition import GeometryType, LayerDefinition
@@ -52,7 +52,7 @@ class CheckedBatch:
     findings: tuple[Finding, ...]
     refused: BoolArray
     ids: pa.Array
-    places: Places | None
+    places: Places | Boxes | None
     skipped: int
 
 

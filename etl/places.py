@@ -120,6 +120,17 @@ class Shapes:
         return self.geometries
 
 
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Where rows lie, once their geometries are written: (n, 4) west, south, east, north."""
+
+    corners: FloatArray
+
+    def bounds(self) -> FloatArray:
+        """(n, 4) west, south, east, north; NaN without a geometry."""
+        return self.corners
+
+
 Places = Points | Shapes
 
 

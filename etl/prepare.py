@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from etl import batch as line_of_checks
 from etl import ledger, mapping, staged
 from etl.arrays import StagedLayer
 from etl.batch import CheckedBatch, Line
@@ -35,6 +34,7 @@ from etl.report import FileReport, RowReport, Tally
 from etl.report.model import SAMPLE_PLACES, SAMPLE_ROWS
 from etl.segments import SegmentSource
 from etl.sink import Sink
+from etl.spread import Checks, InTurn
 from etl.trusted import datum_contradicted, trusted_around
 from layers.building import Building, Connect
 from layers.city import CityProfile
@@ -76,6 +76,7 @@ class Context:
     work: psycopg.Connection
     connect: Connect
     progress: Progress
+    checks: Checks = field(default_factory=InTurn)
     workbooks: dict[Path, Any] = field(default_factory=dict)
 
 
@@ -229,9 +230,8 @@ def _file(context: Context, work: LayerWork, load: Load, file: FileSource, sink:
     )  # fmt: skip
     ordinal = [report.file for report in work.files].index(file.label)
     with sink.sending():
-        for batch in _judged(context, work, load, source, chain, at):
-            records = mapping.Records.of(batch, file.label)
-            checked = line_of_checks.check_batch(line, plan, records)
+        judged = _judged(context, work, load, source, chain, at)
+        for checked in context.checks.run(line, plan, file.label, judged):
             sink.put(checked, ordinal)
             _account(context, work, checked, at)
             context.progress(work.definition.name, work.files[at].rows, layer.feature_count)

@@ -34,6 +34,7 @@ from etl.prepare import (
 )
 from etl.readers import ReadError
 from etl.report import LoadReport, Status
+from etl.spread import Checks, InTurn, SpreadFailed
 from etl.turns import Notice, introduce, take_turn
 from layers.access import SYSTEM, Principal
 from layers.building import Building, fits, unpack
@@ -47,7 +48,7 @@ from layers.write import Deletes, WriteError, WriteResult, write
 # Each of these says in a sentence what is wrong with the delivery; anything else is our fault.
 _REFUSALS = (
     LoadFailed, AreaError, ReadError, MappingError, DatumError, CheckError, WriteError,
-    NotAppliedError, psycopg.DataError,
+    NotAppliedError, SpreadFailed, psycopg.DataError,
 )  # fmt: skip
 
 
@@ -61,13 +62,15 @@ def run_delivery(
     reference: References | None = None,
     progress: Progress | None = None,
     notice: Notice | None = None,
+    checks: Checks | None = None,
 ) -> tuple[LoadReport, ...]:
     """Load a delivery; one report a layer, in the order of the delivery file.
 
     All or nothing: if one layer fails or is blocked, no layer changes. Running the same delivery
     again changes nothing and consumes no revision. `profile` defaults to the delivery's city,
     `reference` is trusted linework for the datum detection. `notice` is called with sentences for
-    the operator: runs found abandoned, runs waited for. Raises DeliveryError for a delivery
+    the operator: runs found abandoned, runs waited for. `checks` says who checks the rows (see
+    `etl.spread`). Raises DeliveryError for a delivery
     that cannot be run at all, ledger.DeliveryBusy while it is running elsewhere.
     """
     if isinstance(delivery, Path):
@@ -100,6 +103,7 @@ def run_delivery(
             work=work,
             connect=lambda: psycopg.connect(dsn),
             progress=progress or _silent,
+            checks=checks or InTurn(),
         )
         works: list[LayerWork] = []
         for name, loads in grouped.items():

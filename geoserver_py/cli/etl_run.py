@@ -29,6 +29,7 @@ from etl.rejects import RejectsError
 from etl.report import LoadReport
 from etl.report.plane import NoPlaneGrid
 from etl.run import run_delivery
+from etl.spread import SpreadFailed, spread
 from geoserver_py.cli.output import JsonOption, emit, progress, say, warn
 from geoserver_py.errors import WorkFailed
 from geoserver_py.settings import load_settings
@@ -36,6 +37,12 @@ from geoserver_py.settings import load_settings
 
 def run(
     delivery: Annotated[Path, typer.Argument(help="交付文件 / DELIVERY.yaml")],
+    workers: Annotated[
+        int, typer.Option(min=1, help="检查用的进程数 / processes that check rows (Dask)")
+    ] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask 调度器 / scheduler, tcp://host:8786")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """运行交付 / map, move to CGCS2000, check and load the files of a delivery.
@@ -44,7 +51,7 @@ def run(
     rows were rejected: they are counted in the summary and kept with their reasons.
     """
     dsn = load_settings().dsn()
-    reports = load(delivery, dsn, quiet=as_json)
+    reports = load(delivery, dsn, quiet=as_json, workers=workers, scheduler=scheduler)
     if as_json:
         emit([report.to_json() for report in reports], as_json=True, line="")
     else:
@@ -55,11 +62,18 @@ def run(
         raise WorkFailed(fault.sentence())
 
 
-def load(delivery: Path, dsn: str, *, quiet: bool = False) -> tuple[LoadReport, ...]:
+def load(
+    delivery: Path,
+    dsn: str,
+    *,
+    quiet: bool = False,
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> tuple[LoadReport, ...]:
     """Run a delivery file with progress on stderr; WorkFailed when it cannot be run at all."""
     try:
         parsed = load_delivery(delivery)
-        with progress(quiet=quiet) as shown:
+        with spread(workers, scheduler) as checks, progress(quiet=quiet) as shown:
             tasks: dict[str, int] = {}
             began = time.monotonic()
 
@@ -74,8 +88,8 @@ def load(delivery: Path, dsn: str, *, quiet: bool = False) -> tuple[LoadReport, 
                     description=f"{layer} {rate:,.0f} 行/s rows/s",
                 )
 
-            return run_delivery(parsed, dsn, progress=tell, notice=warn)
-    except (DeliveryError, DeliveryBusy) as refused:
+            return run_delivery(parsed, dsn, progress=tell, notice=warn, checks=checks)
+    except (DeliveryError, DeliveryBusy, SpreadFailed) as refused:
         raise WorkFailed(str(refused)) from refused
 
 
