@@ -26,7 +26,7 @@ _N = rf"(?:[0-9]{{1,5}}|[{_HAN}]{{1,7}})"
 _INSIDE = "单元|[层楼室房栋幢座]"
 """What a number stands before that is no part of a house number."""
 _OBJECTS = (
-    "杆灯|灯杆|路灯|高杆灯|信号灯|杆|灯|电表|水表|箱|变压器|站牌|井盖|窨井|井|消防栓|消火栓|界桩|桩"
+    "路灯杆|电线杆|电杆|杆灯|灯杆|路灯|高杆灯|信号灯|杆|灯|电表|水表|箱|变压器|站牌|井盖|窨井|井|消防栓|消火栓|界桩|桩"
     "|里程碑"
 )
 """What a number may be painted on instead of a door."""
@@ -98,7 +98,9 @@ _STROKES = re.compile(
 
 KILOMETRE = "K"
 """Kind of kilometre posts."""
-_POLES = frozenset({"杆灯", "灯杆", "路灯", "高杆灯", "信号灯", "杆", "灯"})
+_POLES = frozenset(
+    {"路灯杆", "电线杆", "电杆", "杆灯", "灯杆", "路灯", "高杆灯", "信号灯", "杆", "灯"}
+)
 NUMBER_PREFIXES = "临暂附增加旧老原"
 """Characters that set a number apart when they stand before it, unless a name ends with them."""
 _KINDS = {

@@ -62,6 +62,11 @@ _HIGHWAY = re.compile(
     r"|(?P<after>[0-9]{3})(?P<a>国道|省道|县道|乡道)|(?P<b>国道|省道|县道|乡道)(?P<before>[0-9]{3})"
 )
 _HIGHWAY_LETTER = {"国道": "g", "省道": "s", "县道": "x", "乡道": "y"}
+_HOUSE = re.compile(
+    "(?P<name>(?![一二三四五六七八九十])[\u4e00-\u9fff]{1,4}?"
+    "(?:堂|庐|楼|公祠|宗祠|祠|居|庄|阁|第|围))(?:围龙屋|围屋|祖屋|老屋|祖祠|土楼)?(?![\u4e00-\u9fff]*[村镇县路街巷])"
+)
+"""Names of the round houses of Hakka clans behind their village: 侨乡村德馨堂围龙屋."""
 _BREAKS = "省市县区镇与和,()在"
 """Characters that no unknown name is thought to span."""
 
@@ -75,7 +80,8 @@ _NOTES = (
     "往东", "往西", "往南", "往北", "群众反映", "地址", "实际地址", "现地址", "真实地址",
     "详细地址", "收货地址", "位于", "旁", "内", "里", "的", "在",
     "与", "和",
-    "处", "近", "同", "跟", "及", "有人", "请处理", "围龙屋", "周边", "一带", "正对面", "门牌",
+    "处", "近", "同", "跟", "及", "有人", "请处理", "围龙屋", "围屋", "祖屋", "老屋", "周边",
+    "一带", "正对面", "门牌",
     "门牌号",
     "无门牌", "无门牌号", "无号", "没有门牌", "门牌不详", "商铺", "店铺", "店面", "门店", "铺",
     "店", "门",
@@ -264,10 +270,12 @@ def _numbered_roads(index: GazetteerIndex, key: str) -> Iterator[Edge]:
             yield Edge(low, high, Kind.ROAD, match[0].upper(), 0.5, Status.UNMATCHED)
 
 
-def _former_plates(found: Iterable[Part]) -> Iterator[Edge]:
+def _former_plates(found: Sequence[Part]) -> Iterator[Edge]:
     """A former plate beside the present one (旧门牌8号新门牌26号) is a remark."""
-    for part in found:
-        if part.number is not None and part.number.kind == "旧":
+    former = [part for part in found if part.number is not None and part.number.kind == "旧"]
+    for part in former:
+        inside = [p for p in found if p.number and (p.end <= part.start or p.start >= part.end)]
+        if inside:
             yield Edge(part.start, part.end, Kind.NOTE, part.value, 0.4)
 
 
@@ -289,6 +297,12 @@ def _unknown_names(index: GazetteerIndex, key: str, names: Names, last: int) -> 
         ):
             name = key[start:end]
             yield Edge(start, end, Kind.COUNTY, name, 0.4, Status.UNMATCHED, codes=codes)
+    for end in {end for _, end, entry in names if entry.kind is Kind.VILLAGE}:
+        house = _HOUSE.match(key, end)
+        if house is not None:
+            span = (house.start(), house.end("name"))
+            cost = 0.5 + 0.2 * (span[1] - span[0])
+            yield Edge(*span, Kind.ESTATE, house["name"], cost, Status.UNMATCHED)
     for kind, suffixes in _UNKNOWN:
         for suffix in suffixes:
             at = key.find(suffix)
