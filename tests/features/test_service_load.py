@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 import time
@@ -18,6 +19,7 @@ import shapely
 from geoserver_py.pools import PoolLimits, ReadPool
 from geoserver_py.problems import Problem
 from layers.access import SYSTEM
+from layers.edit import Change, Operation, write_changes
 from layers.staging import create_staging, drop_staging
 from layers.write import Deletes, write
 from tests.features import town
@@ -224,3 +226,38 @@ def test_request_pools_cannot_write_or_read_keys(served: Served) -> None:
     for text in (b"DELETE FROM layer.t_area RETURNING 1", b"SELECT hash FROM catalog.api_key"):
         with pytest.raises(psycopg.Error):
             asyncio.run(attempt(text))
+
+
+def test_a_long_answer_beside_movers_keeps_its_word(served: Served, client: httpx.Client) -> None:
+    """docs/architecture.md: at most once each; whoever matched throughout is there, whole."""
+    west, east = town.CENTRE[0] - 1.0, town.CENTRE[0]
+    box = f"{west},{town.CENTRE[1] - 1},{east},{town.CENTRE[1] + 1}"
+    definition = town.LAYERS["t_big"]
+    with psycopg.connect(served.dsn, autocommit=True) as connection:
+        inside = [
+            id_ for (id_,) in connection.execute(
+                "SELECT id FROM layer.t_big WHERE ST_Intersects(geom,"
+                " ST_MakeEnvelope(%s, %s, %s, %s, 4490)) ORDER BY fid LIMIT 10000",
+                [west, town.CENTRE[1] - 1, east, town.CENTRE[1] + 1],
+            )
+        ]  # fmt: skip
+        gone, come = inside[9::400], (town.CENTRE[0] + 0.05, town.CENTRE[1])
+        moved = [
+            Change(Operation.UPDATE, id_, geometry_wkb=shapely.to_wkb(shapely.Point(*come)))
+            for id_ in gone
+        ]
+        query = {"bbox": box, "limit": 10_000, "f": "jsonl"}
+        plain = {"Accept-Encoding": "identity"}
+        path = "/collections/t_big/items"
+        with client.stream("GET", path, params=query, headers=plain) as answer:
+            parts = answer.iter_raw(16_384)
+            text = next(parts)
+            write_changes(connection, definition, moved, principal=SYSTEM)
+            text += b"".join(parts)
+    features = [json.loads(line) for line in text.decode().split("\x1e") if line.strip()]
+    seen = [feature["id"] for feature in features]
+    assert len(seen) == len(set(seen))
+    stayed = set(inside) - set(gone)
+    assert stayed & set(seen) == stayed
+    places = {f["id"]: f["geometry"]["coordinates"][0] for f in features}
+    assert all(places[id_] <= east for id_ in seen)  # as it was when its page was read
