@@ -315,11 +315,11 @@ def _load(entry: Any, at: _At, path: Path) -> Load:
     join = _from_points(load.get("geometry"), at)
     sources = tuple(_file(f, at.inside(f"files[{n}]"), path) for n, f in enumerate(files))
     for n, source in enumerate(sources):
-        if source.pull is not None and source.pull.partial and mode is Mode.FULL:
+        if source.pull is not None and source.pull.partial and mode is not Mode.APPEND:
             raise at.error(
                 f"files[{n}].since",
-                "mode: full 会删除未变化的要素，只取变化须用 append (full would delete what did "
-                "not change: changes need mode: append)",
+                f"mode: {mode.value} 会删除未变化的要素，只取变化须用 append ({mode.value} would "
+                "delete what did not change: changes need mode: append)",
             )
         if source.pull is not None and join is not None:
             raise at.error(f"files[{n}].url", "不能用于 (not with) geometry: {from_points: …}")

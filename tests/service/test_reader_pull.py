@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from etl.readers import ReadError, ReadOptions, open_source
-from etl.readers.service import open_service
+from etl.readers.service import Pull, open_pull, open_service
 from tests.service.conftest import City
 
 
@@ -31,6 +31,28 @@ def test_a_whole_collection_is_pulled(city: City) -> None:
         np.testing.assert_allclose(
             shapely.get_coordinates(pulled[identity]), shapely.get_coordinates(shape), atol=1e-9
         )
+
+
+def test_a_collection_in_a_plane_grid_of_part_2(city: City) -> None:
+    """EPSG:4548 is north first by its authority; the reader gives x = east."""
+    pull = Pull(f"oapif+{city.url}", crs="EPSG:4548")
+    source = open_pull(pull, ReadOptions(layer="road"))
+    assert source.layer.declared_crs == "EPSG:4548"
+    pulled = {
+        record["id"]: shape
+        for batch in source.batches()
+        for shape, record in zip(batch.geometry, batch.attributes.to_pylist(), strict=True)
+    }
+    with psycopg.connect(city.dsn) as connection:
+        rows = connection.execute(
+            "SELECT id, ST_AsBinary(ST_Transform(geom, 4548)) FROM layer.road"
+        ).fetchall()
+    assert len(pulled) == len(rows)
+    for identity, wkb in rows:
+        theirs = shapely.get_coordinates(shapely.from_wkb(wkb))
+        np.testing.assert_allclose(shapely.get_coordinates(pulled[identity]), theirs, atol=2e-4)
+    with pytest.raises(ReadError, match="does not offer EPSG:3857"):
+        _ = open_pull(Pull(f"oapif+{city.url}", crs="EPSG:3857"), ReadOptions(layer="road")).layer
 
 
 def test_restricted_layers_and_changes_cannot_be_pulled(city: City) -> None:
