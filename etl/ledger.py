@@ -120,6 +120,28 @@ def begin(
     return int(row[0])
 
 
+def never_began(
+    connection: psycopg.Connection, delivery: str, principal: Principal, reason: str
+) -> int:
+    """Keep the failure of a known delivery whose file cannot be read: a run without a layer."""
+    row = connection.execute(
+        """
+        INSERT INTO catalog.run
+            (delivery, bureau, principal, synthetic, status, finished_at, report)
+        SELECT name, bureau, %(principal)s, synthetic, 'failed', clock_timestamp(), %(report)s
+        FROM catalog.delivery WHERE name = %(delivery)s RETURNING id
+        """,
+        {
+            "delivery": delivery,
+            "principal": principal.name,
+            "report": _jsonb({"reason": reason}),
+        },
+    ).fetchone()
+    if row is None:
+        raise LookupError(f"没有交付 {delivery} (no such delivery)")
+    return int(row[0])
+
+
 @dataclass(frozen=True, slots=True)
 class PastRun:
     """A run of the ledger. `revision` is what it made of its layer; None if it changed nothing."""

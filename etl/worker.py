@@ -21,8 +21,9 @@ from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy
 from psycopg.conninfo import conninfo_to_dict
 
-from etl import schedule
+from etl import ledger, schedule
 from etl.abandoned import close_abandoned
+from etl.delivery import DeliveryError
 from etl.ledger import DeliveryBusy
 from etl.report import Status
 from etl.run import run_delivery
@@ -73,9 +74,9 @@ def queue_of(dsn: str) -> procrastinate.App:
     )
 
     @app.task(name="deliver", queue=QUEUE, retry=_Retry())
-    def deliver(path: str, **about: Any) -> None:
-        log.info("due: %s", about)
-        pull(dsn, Path(path))
+    def deliver(delivery: str, path: str, **about: Any) -> None:
+        log.info("%s: %s", delivery, about)
+        pull(dsn, delivery, Path(path))
 
     @app.periodic(cron="* * * * *")
     @app.task(name="tick", queue=QUEUE, queueing_lock="tick", pass_context=True)
@@ -97,9 +98,17 @@ def queue_of(dsn: str) -> procrastinate.App:
     return app
 
 
-def pull(dsn: str, path: Path) -> None:
-    """Run a delivery that is due; raises PullFailed or PullBlocked with its sentence."""
-    reports = run_delivery(path, dsn, principal=SCHEDULER, notice=log.warning)
+def pull(dsn: str, delivery: str, path: Path) -> None:
+    """Run a delivery that is due; raises PullFailed or PullBlocked with its sentence.
+
+    A delivery file that cannot be read any more is in the ledger, too, as a run without a layer.
+    """
+    try:
+        reports = run_delivery(path, dsn, principal=SCHEDULER, notice=log.warning)
+    except DeliveryError as unreadable:
+        with psycopg.connect(dsn) as connection:
+            ledger.never_began(connection, delivery, SCHEDULER, str(unreadable))
+        raise PullBlocked(str(unreadable)) from unreadable
     for report in reports:
         log.info("%s", report.sentence())
     blocked = [r for r in reports if r.status is Status.BLOCKED]

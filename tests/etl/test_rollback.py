@@ -77,7 +77,7 @@ def category() -> str:
 
 
 def revisions(dsn: str) -> dict[str, int]:
-    return dict(rows(dsn, "SELECT name, revision FROM catalog.layer"))  # type: ignore[arg-type]
+    return dict(rows(dsn, "SELECT name, revision FROM catalog.layer"))
 
 
 def test_all_layers_of_a_delivery_go_back_and_history_keeps_every_state(

@@ -94,6 +94,22 @@ def test_a_pull_that_fails_is_tried_again_as_the_file_says(database: str, tmp_pa
     assert rows(database, "SELECT count(*) FROM catalog.run") == [(3,)]
 
 
+def test_a_file_that_is_gone_is_in_the_ledger(database: str, tmp_path: Path) -> None:
+    apply_layers(database, "component")
+    scheduled(tmp_path, database, schedule="* * * * *")
+    (tmp_path / "delivery.yaml").unlink()
+    run_once(database)
+    assert jobs(database) == [("failed", 1)]
+    ((delivery, layer, status, reason),) = rows(
+        database, "SELECT delivery, layer, status, report ->> 'reason' FROM catalog.run"
+    )
+    assert (delivery, layer, status) == ("部件/月报", None, "failed")
+    assert "no such delivery file" in reason
+    with psycopg.connect(database) as connection:
+        (standing,) = schedule.standings(connection)
+    assert (standing.last_status, standing.last_reason) == ("failed", reason)
+
+
 def test_what_a_dead_worker_was_at_is_run_again(database: str, tmp_path: Path) -> None:
     apply_layers(database, "component")
     write_csv(tmp_path / "components.csv", [component(1)])
