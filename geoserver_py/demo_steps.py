@@ -14,7 +14,7 @@ from geoserver_py.errors import WorkFailed
 from geoserver_py.real_deliveries.step import load_real
 from geoserver_py.refusals import REFUSALS
 from geoserver_py.settings import Settings
-from layers.access import AccessClass
+from layers.access import AccessClass, Right
 from layers.catalogue import load_catalogue
 from layers.definition import load_definitions, standing
 from layers.keys import add_key, hash_key, revoke_key
@@ -66,18 +66,21 @@ def apply_layers(settings: Settings, _say: Say) -> str:
 
 
 def provide_key(settings: Settings, _say: Say) -> str:
-    """Keep one API key for layers that are not public; only its hash is in the database."""
+    """Keep one API key that reads and delivers everything; only its hash is in the database."""
     file = settings.demo_key_file
     token = file.read_text(encoding="utf-8").strip() if file.exists() else ""
     with psycopg.connect(settings.dsn()) as connection:
         valid = connection.execute(
-            "SELECT 1 FROM catalog.api_key WHERE hash = %s AND revoked_at IS NULL",
+            "SELECT 1 FROM catalog.api_key"
+            " WHERE hash = %s AND revoked_at IS NULL AND 'admin' = ANY (rights)",
             [hash_key(token)],
         ).fetchone()
         if valid:
             return "unchanged"
         revoke_key(connection, DEMO_KEY)
-        token = add_key(connection, DEMO_KEY, bureau=None, classes=AccessClass)
+        token = add_key(
+            connection, DEMO_KEY, bureau=None, classes=AccessClass, rights=[Right.ADMIN]
+        )
         file.unlink(missing_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
             handle.write(f"{token}\n")

@@ -83,7 +83,13 @@ def describe(
 def _position(one: LayerInspection, registry: DatumRegistry) -> dict[str, Any]:
     declared = declared_name(one.layer.declared_crs, registry)
     if not one.findings:
-        return {"coordsys": declared, "declared": declared, "verdict": None, "objection": None}
+        return {
+            "coordsys": declared,
+            "declared": declared,
+            "verdict": None,
+            "sure": False,
+            "objection": None,
+        }
     first = one.findings[0]
     found = first.detection
     sure = found.verdict is not None and found.confidence == "certain"
@@ -97,6 +103,7 @@ def _position(one: LayerInspection, registry: DatumRegistry) -> dict[str, Any]:
         "x": x,
         "y": y,
         "verdict": found.summary,
+        "sure": found.confidence != "none",
         "objection": found.objection,
     }
 

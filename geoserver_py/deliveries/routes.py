@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
@@ -16,6 +16,8 @@ from starlette.responses import FileResponse, Response
 from etl.checks.rules import rule_book
 from etl.delivery import DeliveryError, load_delivery, parse_delivery
 from etl.report import render_html
+from etl.report.words import coordsys_words
+from etl.schedule import Standing, standings_async
 from geoserver_py.deliveries import intake, store
 from geoserver_py.deliveries.folders import form_path, upload_folder
 from geoserver_py.deliveries.form import choices, delivery_document, with_answers
@@ -37,6 +39,10 @@ _FORMS: Mapping[str, tuple[str, str]] = {
     "dxf": ("image/vnd.dxf", "问题位置"),
     "zip": ("application/zip", "退回记录"),
 }  # fmt: skip
+MOST_UNDER_WAY = 10
+"""Uploads of a bureau that may be under way at a time: each holds a process and a connection."""
+_FILLED = ("waiting", "blocked", "failed", "broken")
+"""States in which the form may be filled in, or corrected."""
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _ANY = {"schema": {"type": "string", "format": "binary"}}
 _OBJECT = {"schema": {"type": "object"}}
@@ -115,6 +121,15 @@ async def _create(call: Call) -> Response:
         raise invalid_parameter(
             "bureau", zh="管理密钥上传时须写明委办局。", en="state whose delivery this is"
         )
+    async with call.services.pools.reads() as connection:
+        if await store.under_way(connection, owner) >= MOST_UNDER_WAY:
+            raise Problem(
+                429,
+                "too-many-uploads",
+                zh=f"已有 {MOST_UNDER_WAY} 次上传在处理，请等它们结束。",
+                en=f"({MOST_UNDER_WAY} uploads of the bureau are under way; wait for them)",
+                headers={"Retry-After": "60"},
+            )
     settings = call.services.settings
     name = intake.plain_name(call.arguments["name"])
     dsn = settings.dsn()
@@ -140,7 +155,11 @@ async def _overview(call: Call) -> Response:
         uploads = await store.uploads_of(connection, bureau, limit)
         async with connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(_OVERVIEW, {"bureau": bureau, "limit": limit})
-            deliveries = await cursor.fetchall()
+            runs = await cursor.fetchall()
+        promised = [
+            one for one in await standings_async(connection) if bureau in (None, one.bureau)
+        ]
+    deliveries = _with_promises(runs, promised)
     principal = call.principal
     return _json(
         {
@@ -155,6 +174,37 @@ async def _overview(call: Call) -> Response:
     )
 
 
+def _with_promises(
+    runs: Sequence[Mapping[str, Any]], promised: Sequence[Standing]
+) -> list[dict[str, Any]]:
+    """The latest runs with what was promised; late ones first, and those that never came."""
+    by_name = {one.delivery: one for one in promised}
+    came = {run["delivery"] for run in runs}
+    never: list[dict[str, Any]] = [
+        {
+            "run": None, "delivery": one.delivery, "layer": "、".join(one.layers),
+            "layer_title": None, "bureau": one.bureau, "status": None, "reason": None,
+            "started_at": None, "finished_at": None, "accuracy_m": None,
+            "required_accuracy_m": None, "synthetic": one.synthetic, "counts": {}, "upload": None,
+        }
+        for one in promised
+        if one.delivery not in came and one.late
+    ]  # fmt: skip
+    out = []
+    for run in (*never, *runs):
+        one = by_name.get(run["delivery"])
+        out.append(
+            {
+                **run,
+                "expected_every": None if one is None else one.expected_every,
+                "cron": None if one is None else one.cron,
+                "due_at": None if one is None else one.expected_by,
+                "late": one is not None and one.late,
+            }
+        )
+    return sorted(out, key=lambda row: not row["late"])
+
+
 def _brief(upload: Upload) -> dict[str, Any]:
     return {
         "id": upload.id, "name": upload.name, "bureau": upload.bureau, "state": upload.state,
@@ -167,7 +217,7 @@ def _brief(upload: Upload) -> dict[str, Any]:
 async def _read(call: Call) -> Response:
     upload = await _own_upload(call)
     body = _brief(upload)
-    if upload.state == "waiting" and upload.inspection is not None:
+    if upload.state in _FILLED and upload.inspection is not None:
         known = load_definitions()
         named = deliverable(call.principal, known, call.services.settings.city)
         body["inspection"] = upload.inspection
@@ -184,13 +234,15 @@ async def _read(call: Call) -> Response:
             reports = [row[0] for row in await found.fetchall()]
         body["reports"] = reports
         body["rules"] = rule_book({rule: None for one in reports for rule in one["rules"]})
+        stated = {file.get("coordsys") for one in reports for file in one["files"]} - {None}
+        body["coordsys"] = {name: coordsys_words(name) for name in stated}
     return _json(body)
 
 
 async def _state(call: Call) -> Response:
     """The filled form becomes the delivery file of the upload."""
     upload = await _own_upload(call)
-    if upload.state not in ("waiting", "refused", "failed", "broken"):
+    if upload.state not in (*_FILLED, "refused"):
         raise _not_now(upload)
     registry = call.services.registry
     try:

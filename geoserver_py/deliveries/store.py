@@ -22,8 +22,10 @@ GRACE_SECONDS = 30
 _SELECT = """
 SELECT id, name, bureau, key, message, size_bytes, delivery, runs, progress, inspection,
     created_at, updated_at,
+    -- without a size it is still arriving, in the web worker that takes it in
     CASE WHEN state = ANY (%(under_way)s)
-            AND updated_at < clock_timestamp() - make_interval(secs => %(grace)s)
+            AND updated_at < clock_timestamp() - CASE WHEN size_bytes = 0
+                THEN interval '1 day' ELSE make_interval(secs => %(grace)s) END
             AND NOT EXISTS (
                 SELECT FROM pg_locks
                 WHERE locktype = 'advisory' AND objsubid = 2 AND granted
@@ -73,6 +75,17 @@ async def upload_by_id(connection: psycopg.AsyncConnection[Any], number: int) ->
     async with connection.cursor(row_factory=class_row(Upload)) as cursor:
         await cursor.execute(_SELECT + " WHERE id = %(id)s", {**_BOUND, "id": number})
         return await cursor.fetchone()
+
+
+async def under_way(connection: psycopg.AsyncConnection[Any], bureau: str) -> int:
+    """How many uploads of a bureau are not finished, today's only: older ones are broken off."""
+    found = await connection.execute(
+        "SELECT count(*) FROM catalog.upload WHERE bureau = %s AND state = ANY (%s)"
+        " AND updated_at > clock_timestamp() - interval '1 day'",
+        [bureau, list(UNDER_WAY)],
+    )
+    row = await found.fetchone()
+    return 0 if row is None else int(row[0])
 
 
 async def note_upload(dsn: str, name: str, bureau: str, key: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import shutil
 import sys
 import time
 import zipfile
@@ -272,8 +271,3 @@ def _form(settings: Settings, number: int, form: str) -> int:
     finally:
         draft.unlink(missing_ok=True)
     return 0
-
-
-def remove_upload(home: Path, upload: int) -> None:
-    """Remove the files of an upload."""
-    shutil.rmtree(upload_folder(home, upload).root, ignore_errors=True)

@@ -20,6 +20,7 @@ import pytest
 from etl.delivery import DeliveryError, load_delivery
 from geoserver_py.deliveries import store
 from geoserver_py.deliveries.guard import NotAllowed, check_delivery
+from geoserver_py.deliveries.routes import MOST_UNDER_WAY
 from geoserver_py.deliveries.work import LAYER_CLASS
 from layers.access import AccessClass, Principal, Right
 from layers.definition import load_definitions
@@ -368,3 +369,17 @@ def test_a_revoked_key_loads_nothing_more(desk: Desk) -> None:
         while answer.status_code != 401 and time.monotonic() < deadline:
             answer = client.get("/deliveries")
         assert answer.status_code == 401
+
+
+def test_no_more_than_some_uploads_of_a_bureau_are_under_way(desk: Desk) -> None:
+    with psycopg.connect(desk.dsn, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO catalog.upload (name, bureau, key, state)"
+            " SELECT 'x.zip', '水务局', 'water', 'received' FROM generate_series(1, %s)",
+            [MOST_UNDER_WAY],
+        )
+        with desk.client(desk.other) as client:
+            full = client.post("/deliveries?name=a.zip", content=b"x")
+        connection.execute("DELETE FROM catalog.upload WHERE bureau = '水务局'")
+    assert full.status_code == 429
+    assert full.headers["retry-after"]

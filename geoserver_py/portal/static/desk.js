@@ -46,8 +46,11 @@ export function say(text) {
 export const metres = (value) =>
   value === null || value === undefined ? "—" : `${Number(value.toPrecision(3))} m`;
 
+/** Local time as 2026-11-22 21:13. */
 export const moment = (text) =>
-  text ? new Date(text).toLocaleString("zh-CN", { dateStyle: "medium", timeStyle: "short" }) : "—";
+  text ? new Date(text).toLocaleString("sv-SE", { dateStyle: "short", timeStyle: "short" }) : "—";
+
+export const silence = () => (byId("message").hidden = true);
 
 export async function post(path, body) {
   const response = await fetch(new URL(path, root), {

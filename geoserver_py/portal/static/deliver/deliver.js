@@ -1,7 +1,7 @@
 // The upload page: a key that names the bureau, files in, verdict and report, rejects back.
 
 import { keepKey, key, get, root } from "../service.js";
-import { both, byId, chip, make, moment, overview, say, STATES, UNDER_WAY } from "../desk.js";
+import { both, byId, chip, make, moment, overview, say, silence, STATES, UNDER_WAY } from "../desk.js";
 import { formOf } from "./form.js";
 import { resultOf } from "./result.js";
 
@@ -69,7 +69,10 @@ function draw(one) {
         STEPS.map(([zh, en], i) => make("li", { class: i < at ? "past" : i === at ? "now" : null }, both(zh, en)))),
       UNDER_WAY.has(one.state) ? progress(one) : null,
       one.state === "waiting" ? formOf(one, restarted) : null,
-      resultOf(one, restarted)));
+      resultOf(one, restarted),
+      one.state !== "waiting" && one.inspection
+        ? make("details", {}, make("summary", {}, both("改正说明后重新检查", "correct the statement and run again")), formOf(one, restarted))
+        : null));
 }
 
 function progress(one) {
@@ -80,6 +83,7 @@ function progress(one) {
 }
 
 async function restarted() {
+  silence();
   drawn = "";
   await follow();
 }

@@ -83,7 +83,7 @@ function card(entry, choices) {
   const element = make("section", { class: "entry" },
     make("h3", {}, use, ` ${entry.file}${entry.part ? ` # ${entry.part}` : ""} `,
       make("small", {}, [entry.driver, entry.encoding, entry.rows === null ? null : `${entry.rows} 行 rows`, entry.geometry.join(", ")].filter(Boolean).join(" · "))),
-    entry.verdict ? make("p", { class: "reason fine" }, make("b", {}, "基准判定 "), entry.verdict) : null,
+    entry.verdict ? make("p", { class: entry.sure ? "reason fine" : "reason ask" }, make("b", {}, "基准判定 "), entry.verdict) : null,
     entry.objection ? make("p", { class: "reason ask" }, entry.objection) : null,
     make("div", { class: "grid" }, labelled("图层", "layer", layer), id, labelled("方式", "mode", mode)),
     position, fields);

@@ -26,7 +26,7 @@ function oneReport(upload, report, done) {
     make("div", { class: "counts" }, Object.entries(COUNTS).map(([name, zh]) =>
       make("div", { class: name === "rejected" && rejected ? "bad" : null },
         make("b", {}, (report.counts[name] ?? 0).toLocaleString()), make("small", {}, `${zh} ${name}`)))),
-    files(report),
+    files(report, upload.coordsys ?? {}),
     report.status === "blocked" ? answerForm(upload, report, done) : null,
     rules(report, upload.rules ?? {}),
     rows(report, upload.rules ?? {}),
@@ -36,7 +36,7 @@ function oneReport(upload, report, done) {
       : null);
 }
 
-const files = (report) =>
+const files = (report, words) =>
   make("div", { class: "scroll" }, make("table", {},
     make("tr", {}, head("文件", "file"), head("坐标系", "coordsys"), head("精度", "accuracy"), head("基准判定", "datum verdict")),
     report.files.map((file) => {
@@ -44,7 +44,7 @@ const files = (report) =>
       const poor = report.required_accuracy_m !== null && given > report.required_accuracy_m;
       return make("tr", {},
         make("td", {}, file.file, make("br"), make("small", {}, [file.driver, file.encoding].filter(Boolean).join(" "))),
-        make("td", {}, file.coordsys ?? "—"),
+        make("td", {}, words[file.coordsys] ?? file.coordsys ?? "—"),
         make("td", { class: poor ? "poor" : null }, metres(given), make("br"), make("small", {}, `要求 ${metres(report.required_accuracy_m)}`)),
         make("td", {}, file.detection?.sentence ?? "—", file.answer ? [make("br"), make("b", {}, `答复：${file.answer}`)] : null));
     })));

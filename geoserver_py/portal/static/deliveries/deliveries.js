@@ -21,20 +21,20 @@ function line(one) {
   return make("tr", { class: one.late ? "late" : null },
     make("td", {}, one.bureau ?? "—"),
     make("td", {}, one.delivery, make("br"), make("small", {}, `${one.layer_title ?? one.layer}${one.synthetic ? " · 模拟数据 synthetic" : ""}`)),
-    make("td", {}, chip(one.status), one.reason ? [make("br"), make("small", {}, shorten(one.reason))] : null),
-    make("td", {}, moment(one.finished_at ?? one.started_at)),
+    make("td", {}, one.status ? chip(one.status) : "未交 none", one.reason ? [make("br"), make("small", {}, shorten(one.reason))] : null),
+    make("td", { class: "when" }, moment(one.finished_at ?? one.started_at)),
     number("inserted"), number("updated"), number("deleted"), number("rejected"),
     make("td", { class: poor ? "n poor" : "n" }, metres(one.accuracy_m), one.required_accuracy_m === null ? null : [make("br"), make("small", {}, `要求 ${metres(one.required_accuracy_m)}`)]),
     due(one),
-    make("td", {}, details));
+    make("td", {}, one.run ? details : "—"));
 }
 
 function due(one) {
-  if (one.expected_every_days === null) return make("td", {}, "—");
-  const every = make("small", {}, `每 ${Math.round(one.expected_every_days)} 天 days`);
-  if (!one.late) return make("td", {}, one.due_at ? moment(one.due_at) : "—", make("br"), every);
-  const days = one.due_at ? Math.max(1, Math.round((Date.now() - new Date(one.due_at)) / DAY)) : null;
-  return make("td", {}, chip("late"), days ? ` ${days} 天 days` : "", make("br"), every);
+  if (!one.due_at) return make("td", {}, "—");
+  const promise = make("small", {}, one.expected_every ? `约定 ${one.expected_every}` : `计划 ${one.cron}`);
+  if (!one.late) return make("td", {}, moment(one.due_at), make("br"), promise);
+  const days = Math.max(1, Math.round((Date.now() - new Date(one.due_at)) / DAY));
+  return make("td", {}, chip("late"), ` ${days} 天 days`, make("br"), promise);
 }
 
 const shorten = (text) => (text.length > 90 ? `${text.slice(0, 89)}…` : text);
