@@ -75,21 +75,42 @@ _POST = re.compile(
     r"|(?<=[线道速路 ])(?P<km3>[0-9]{1,4})\+(?P<metres3>[0-9]{3})(?:米|m)?"
 )
 _PARTS = (
-    (Kind.GROUP, re.compile(rf"第?({_N})(?:村民小组|小组|组|队)")),
-    (Kind.BUILDING, re.compile(rf"第?([a-z]?-?{_N}|[a-z])(?:号楼|#楼|栋|幢|座)")),
-    (Kind.UNIT, re.compile(rf"第?({_N}|[a-z])(?:单元|梯)")),
-    (Kind.FLOOR, re.compile(rf"第?((?:负|地下|-)?{_N})(?:层|楼)")),
-    (Kind.FLOOR, re.compile("(?<=[一二三四五六七八九])([一二三四五六七八九])[层楼]")),
-    (Kind.FLOOR, re.compile(r"(-?[0-9]{1,2})/?f(?![a-z0-9])")),
-    (Kind.FLOOR, re.compile(r"(首层|底层|顶层|顶楼|地下室|天台|负层)")),
-    (Kind.ROOM, re.compile(r"之?([0-9]{1,5}[a-z]?)(?:号房间?|室|房间?|商?铺|档口?)")),
-    (Kind.ROOM, re.compile(r"(?<=[栋幢座元梯层楼号])([0-9]{1,4}[a-z]?)号(?:商?铺|档口?)")),
-    (Kind.ROOM, re.compile(r"([a-z])(?:号?商?铺|室|房)")),
+    (Kind.GROUP, frozenset("组队"), re.compile(rf"第?({_N})(?:村民小组|小组|组|队)")),
+    (
+        Kind.BUILDING,
+        frozenset("楼栋幢座"),
+        re.compile(rf"第?([a-z]?-?{_N}|[a-z])(?:号楼|#楼|栋|幢|座)"),
+    ),
+    (Kind.UNIT, frozenset("单梯"), re.compile(rf"第?({_N}|[a-z])(?:单元|梯)")),
+    (Kind.FLOOR, frozenset("层楼"), re.compile(rf"第?((?:负|地下|-)?{_N})(?:层|楼)")),
+    (
+        Kind.FLOOR,
+        frozenset("层楼"),
+        re.compile("(?<=[一二三四五六七八九])([一二三四五六七八九])[层楼]"),
+    ),
+    (Kind.FLOOR, frozenset("f"), re.compile(r"(-?[0-9]{1,2})/?f(?![a-z0-9])")),
+    (Kind.FLOOR, frozenset("层楼室台"), re.compile(r"(首层|底层|顶层|顶楼|地下室|天台|负层)")),
     (
         Kind.ROOM,
+        frozenset("室房铺档"),
+        re.compile(r"之?([0-9]{1,5}[a-z]?)(?:号房间?|室|房间?|商?铺|档口?)"),
+    ),
+    (
+        Kind.ROOM,
+        frozenset("铺档"),
+        re.compile(r"(?<=[栋幢座元梯层楼号])([0-9]{1,4}[a-z]?)号(?:商?铺|档口?)"),
+    ),
+    (Kind.ROOM, frozenset("铺室房"), re.compile(r"([a-z])(?:号?商?铺|室|房)")),
+    (
+        Kind.ROOM,
+        frozenset("栋幢座元梯层楼号铺"),
         re.compile(r"(?<=[栋幢座元梯层楼号铺])-?([0-9]{2,5}[a-z]?)(?:-[0-9]{2,5})?(?![0-9号#])"),
     ),
 )
+"""Kind, the characters of which a key must hold one, and the pattern."""
+_OWN_CHARACTERS = frozenset("自临暂加旧老原附增门第n")
+_OBJECT_CHARACTERS = frozenset("杆灯表箱器牌井栓桩碑")
+_POST_CHARACTERS = frozenset("k公千+")
 _STROKES = re.compile(
     rf"第?(?P<building>[a-z]?{_N}|[a-z])(?P<a>[-/#]+|(?:号楼|#楼|[栋幢座])-?)"
     r"(?:(?P<unit>[0-9]{1,2}|[a-z])(?P<b>[-/]))?(?P<room>[0-9]{2,4}[a-z]?)?(?![0-9号栋幢座米])"
@@ -215,17 +236,18 @@ def parts(key: str) -> Iterator[Part]:
         if match.end("prefix") - match.start("prefix") == 1:  # the end of a name, perhaps
             bare = HouseNumber(number.main, number.sub, (match["before"] or "").upper())
             yield Part(match.end("prefix"), match.end(), Kind.NUMBER, str(bare), bare)
-    for match in _BARE_OWN.finditer(key):
+    characters = set(key)  # most keys can hold none of the rarer forms
+    for match in _BARE_OWN.finditer(key) if characters & _OWN_CHARACTERS else ():
         number = _from_match(match)
         yield Part(match.start(), match.end(), Kind.NUMBER, str(number), number)
-    for match in _OBJECT.finditer(key):
+    for match in _OBJECT.finditer(key) if characters & _OBJECT_CHARACTERS else ():
         number = _on_object(match[0])
         yield Part(match.start(), match.end(), Kind.NUMBER, str(number), number)
-    for match in _POST.finditer(key):
+    for match in _POST.finditer(key) if characters & _POST_CHARACTERS else ():
         post = _from_post(match)
         yield Part(match.start(), match.end(), Kind.NUMBER, str(post), post)
-    for kind, pattern in _PARTS:
-        for match in pattern.finditer(key):
+    for kind, marks, pattern in _PARTS:
+        for match in pattern.finditer(key) if characters & marks else ():
             if match.end() > match.start():
                 yield Part(match.start(), match.end(), kind, _plain(match[1]))
 
@@ -236,7 +258,7 @@ def part_of(kind: Kind, text: str) -> tuple[str, HouseNumber | None] | None:
     if kind is Kind.NUMBER:
         number = house_number(text)
         return None if number is None else (str(number), number)
-    for known, pattern in _PARTS:
+    for known, _, pattern in _PARTS:
         if known is kind:
             match = pattern.fullmatch(text)
             if match is not None:
@@ -263,7 +285,7 @@ def leading_numbers(key: str) -> Iterator[Part]:
 def strokes(key: str, start: int) -> list[Part]:
     """Building, unit and room by strokes behind an estate or a plate: 3-2-502, 3#502, 3栋-502."""
     match = _STROKES.match(key, start)
-    if match is None or (match["a"] == "-" and match["room"] is None):
+    if match is None or (match["room"] is None and match["a"][0] not in "#/"):
         return []
     building = Part(match.start(), match.end("a"), Kind.BUILDING, _plain(match["building"]))
     found = [building]
