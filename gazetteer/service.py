@@ -37,7 +37,9 @@ from gazetteer.store import (
     read_pois,
     read_register,
     read_roads,
+    statement,
 )
+from gazetteer.words import Texts
 from layers.access import AccessClass, Principal
 from layers.catalogue import Catalogue
 from layers.city import CityProfile
@@ -84,6 +86,8 @@ class GazetteerService:
         self._frame = Frame(())
         self._indexes: dict[frozenset[str], GazetteerIndex] = {}
         self._lock = asyncio.Lock()
+        self._texts: tuple[tuple[int, datetime], Texts] | None = None
+        self._texts_lock = asyncio.Lock()
         self._loaded = False
 
     @property
@@ -191,6 +195,22 @@ class GazetteerService:
                     rows = await fetch_addresses(connection, asked, roads=sources[Crossing])
             answers += await _aside(len(some), _judge_all, index, parses, rows, known)
         return answers
+
+    async def pois_holding(self, connection: Connection, words: Sequence[str]) -> list[int]:
+        """The fids of points of interest whose name or address holds one of the words.
+
+        Their texts are read once a revision; the caller sees to it that the layer may be read.
+        """
+        source = self._sources.get("poi")
+        if source is None:
+            return []
+        state = (source.revision, source.updated_at)
+        async with self._texts_lock:
+            if self._texts is None or self._texts[0] != state:
+                rows = await (await connection.execute(statement("poi_texts"))).fetchall()
+                self._texts = state, await asyncio.to_thread(Texts.of, rows)
+            texts = self._texts[1]
+        return await asyncio.to_thread(texts.holding, words)
 
     def _build(self, layers: frozenset[str], sources: Mapping[str, _Source]) -> GazetteerIndex:
         places: list[Place] = []

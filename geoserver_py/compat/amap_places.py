@@ -120,6 +120,7 @@ async def _places(call: Call, name: str, further: dict[str, Any], *, fall_back: 
         "words": words,
         "patterns": None if words is None else [_pattern(word) for word in words],
         "categories": _categories(arguments["types"]),
+        "fids": None,
         "areas": areas,
         "count": arguments["offset"],
         "start": (arguments["page"] - 1) * arguments["offset"],
@@ -133,6 +134,8 @@ async def _places(call: Call, name: str, further: dict[str, Any], *, fall_back: 
         rows: list[tuple[Any, ...]] = []
         async with services.pools.reads() as connection:
             if "poi" in readable:
+                if fall_back and words is not None:  # around a position the area is bound enough
+                    given["fids"] = await services.gazetteer.pois_holding(connection, words)
                 layer = "division_county" if "division_county" in readable else None
                 cursor = await connection.execute(statement(name, layer), given)
                 rows = await cursor.fetchall()

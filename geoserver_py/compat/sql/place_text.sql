@@ -1,13 +1,11 @@
--- Points of interest whose name or address holds one of the patterns: equal names first, then
--- those that begin so, then the shorter ones.
+-- Points of interest, those given where words were: equal names first, then those that begin so,
+-- then names that hold a word before addresses, then the shorter ones.
 WITH hit AS MATERIALIZED (
     SELECT poi.id, poi.name, poi.category, poi.address,
            coalesce(nullif(poi.village_code, ''), {county}, '') AS code,
            ST_X(poi.geom) AS lon, ST_Y(poi.geom) AS lat
     FROM layer.poi AS poi
-    WHERE (%(patterns)s::text[] IS NULL
-           OR poi.name ILIKE ANY (%(patterns)s::text[])
-           OR poi.address ILIKE ANY (%(patterns)s::text[]))
+    WHERE (%(fids)s::bigint[] IS NULL OR poi.fid = ANY (%(fids)s::bigint[]))
       AND (%(categories)s::text[] IS NULL OR poi.category = ANY (%(categories)s::text[]))
 ), inside AS MATERIALIZED (
     SELECT * FROM hit
