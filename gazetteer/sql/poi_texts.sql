@@ -1,0 +1,1 @@
+SELECT fid, name, address FROM layer.poi
