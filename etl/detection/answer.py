@@ -167,7 +167,7 @@ def answer(
         if settled is not None:
             groups = [replace(groups[0], verdict=settled)]
     refused = _refusal(asked.registry, asked.claimed)
-    shift = verdicts.unexplained(ranking, len(asked.good)) if len(groups) < 2 else None
+    shift = verdicts.unexplained(ranking) if len(groups) < 2 else None
     if shift is not None:
         findings.append(shift)
     elif refused is None:

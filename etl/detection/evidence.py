@@ -24,6 +24,8 @@ from layers.city import CityProfile
 SAMPLE = 600
 # Nearness is weighed by independent points; the rest covers what displacement does not show.
 _WEIGHT = 0.8
+FEW = 20
+"""Fewer points than this fit somewhere in 260 m by luck: no shift is looked for."""
 _PROVEN_NATS = 5.0
 _RARELY_MIXED = 5.0
 _DATUM_KEYS: dict[str, Datum] = {
@@ -175,7 +177,7 @@ def rank(
     if around is not None and found:
         found.sort(key=lambda item: -item.hypothesis.score)
         bases = [s for s in found if s.reading.shift is None and s.reading.chain is None]
-        for base in [] if _explained(found[0]) else bases[:2]:
+        for base in [] if len(x) < FEW or _explained(found[0]) else bases[:2]:
             references = registered(base.reading.form, px, py, around)
             if references is not None:
                 found += _shifted(base, px, py, profile, references, declared)

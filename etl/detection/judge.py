@@ -13,7 +13,7 @@ from etl.datum.coordsys import FloatArray
 from etl.detection import paired, strays, verdicts
 from etl.detection import rows as grouping
 from etl.detection.answer import Asked, answer, outside
-from etl.detection.evidence import Reading, Scored, rank, readings, registered
+from etl.detection.evidence import FEW, Reading, Scored, rank, readings, registered
 from etl.detection.features import read_numbers
 from etl.detection.forms import Form, natural_forms
 from etl.detection.model import Detection, Outlier, RowGroup
@@ -127,7 +127,7 @@ class _Job:
             named[key] = at, RowGroup(self.good[group.rows[at]], own, hypotheses)
         if len(named) > 1:
             return ranked, [one for _, one in named.values()]
-        few = self.asked.compared and len(x) < verdicts.FEW
+        few = self.asked.compared and len(x) < FEW
         verdict = verdicts.decide(ranked, few)
         if verdict is None and several and ranked and ranked[0].reading.datum == "cgcs2000":
             verdict = verdicts.form_decided(ranked)  # the form tells the groups apart

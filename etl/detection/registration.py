@@ -97,15 +97,15 @@ class Registration:
         reach = 250.0 * (4.8 ** (np.arange(_DISPLACED) / (_DISPLACED - 1)))
         moves = np.column_stack([np.cos(turn), np.sin(turn)]) * reach[:, None]
         away = (pick[None, :, :] + moves[:, None, :]).reshape(-1, 2)
-        cells = independent(xy)
+        clusters = max(0.5 * independent(xy), 1.0)
         chances, weights = [], []
         for channel in references.channels:
             distance = channel.distances(away, float(RADII[-1]) + 1.0)
             share = (distance[:, None] <= RADII).reshape(_DISPLACED, n, -1).mean(axis=1)
-            # one more point than seen: an empty surrounding is no proof of impossibility
-            chance = (share.sum(axis=0) * n + 1.0) / (n * _DISPLACED + 2.0)
+            # one more cluster than seen: an empty surrounding is no proof of impossibility
+            chance = (share.sum(axis=0) + 1.0 / clusters) / (_DISPLACED + 2.0 / clusters)
             spread = chance * (1.0 - chance)
-            varied = ((share - chance) ** 2).sum(axis=0) + _ASSUMED * spread / max(0.5 * cells, 1.0)
+            varied = ((share - chance) ** 2).sum(axis=0) + _ASSUMED * spread / clusters
             found = spread * (_DISPLACED + _ASSUMED) / varied
             chances.append(chance)
             weights.append(np.clip(found, 1.0, min(float(len(xy)), 400.0)))

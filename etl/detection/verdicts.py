@@ -16,8 +16,6 @@ from etl.detection.model import KIND_TITLES, Datum, Finding, Hypothesis, Kind
 _EXPLICIT = re.compile(r"东|北|经|纬|east|north|lon|lng|lat", re.I)
 DECIDED = 0.95
 CERTAIN = 0.99
-FEW = 20
-"""Below so many points a comparison must be supported by its own, and no new shift is believed."""
 # The finding that matters most names the detection.
 _ORDER: tuple[Kind, ...] = (
     "mixed_datums", "several_zones", "packed_dms", "large_numbers_removed", "wrong_unit",
@@ -211,12 +209,9 @@ def _on(epsg: int, datum: Datum) -> bool:
     return datum_key(epsg) == keys.get(datum)
 
 
-def unexplained(ranked: list[Scored], n: int) -> Finding | None:
-    """A strong constant shift without a name, when it beats what was declared by far.
-
-    A handful of points fits somewhere in 260 m by luck: from 20 points on.
-    """
-    if n < FEW or not ranked or ranked[0].hypothesis.datum != "unknown":
+def unexplained(ranked: list[Scored]) -> Finding | None:
+    """A strong constant shift without a name, when it beats what was declared by far."""
+    if not ranked or ranked[0].hypothesis.datum != "unknown":
         return None
     best = ranked[0]
     if best.nats < 20 or best.hypothesis.shift_m is None:

@@ -16,7 +16,7 @@ import shapely
 
 from etl.datum import DatumRegistry
 from etl.detection import Detection, Hypothesis, References, detect
-from etl.inspect import declared_name
+from etl.inspect import declared_name, inspect_file
 from etl.readers import ReadError, ReadOptions, open_source
 from geoserver_py.sample_city.plane import Geometries
 from layers.city import CityProfile, Extent, load_city
@@ -78,6 +78,16 @@ def ask(case: Case, trusted: References | None = None) -> Answer:
     except ReadError as error:
         return Answer(OTHER, text=f"unreadable: {error}")
     return judge(inputs, trusted)
+
+
+def inspected(case: Case) -> Answer:
+    """What `etl inspect` says of a table's columns: it sees all columns of the file."""
+    began = time.process_time()
+    (layer,) = inspect_file(case.path, profile(case.city)).layers
+    (found,) = [f.detection for f in layer.findings if f.columns == case.titles]
+    seconds = time.process_time() - began
+    record = np.arange(case.records + case.first_row - 1) - (case.first_row - 1)  # by line
+    return replace(_answer(found, record, case.records), seconds=seconds)
 
 
 def read(case: Case) -> Inputs:

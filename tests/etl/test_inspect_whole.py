@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import shapely
 
 from etl.datum import DatumRegistry
 from etl.detection import References
