@@ -7,7 +7,7 @@ row takes 6 times that), only the columns that are asked for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 
 import numpy as np
@@ -26,13 +26,19 @@ from layers.staging import Staging
 
 @dataclass(frozen=True)
 class StagedLayer:
-    """A layer of the delivery that is staged. `full`: live rows not staged will be deleted."""
+    """A layer of the delivery that is staged.
+
+    `full`: live rows of its bureau that are not staged will be deleted, where `inside` holds (a
+    predicate on ``live``, with its values in `bound`).
+    """
 
     definition: LayerDefinition
     staging: Staging
     book: RuleBook
     full: bool
     run: int
+    inside: sql.Composable = field(default_factory=lambda: sql.SQL("true"))
+    bound: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ _STAYING = """(
     UNION ALL
     SELECT NULL, NULL, live.id, {live_columns} FROM {live} AS live
     WHERE NOT EXISTS (SELECT FROM {staging} AS staged WHERE staged.id = live.id)
-        AND NOT (%(full)s AND EXISTS (
+        AND NOT (%(full)s AND {inside} AND EXISTS (
             SELECT FROM catalog.run AS origin
             WHERE origin.bureau = %(bureau)s AND origin.id = coalesce(live.run, (
                 SELECT past.run FROM {history} AS past
@@ -92,8 +98,9 @@ def after(
             staging=staged.staging.table,
             live=sql.Identifier("layer", name),
             history=sql.Identifier("history", name),
+            inside=staged.inside,
         ),
-        {"full": staged.full, "bureau": bureau, "run": staged.run},
+        {"full": staged.full, "bureau": bureau, "run": staged.run, **staged.bound},
     )
 
 

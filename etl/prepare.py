@@ -104,8 +104,11 @@ class LayerWork:
 
     def staged(self, staging: Staging) -> StagedLayer:
         """What the rules over whole layers are told of it."""
-        full = self.loads[0].mode is Mode.FULL
-        return StagedLayer(self.definition, staging, self.book, full, self.run)
+        full = self.loads[0].mode is not Mode.APPEND
+        told = StagedLayer(self.definition, staging, self.book, full, self.run)
+        if self.partial is None:
+            return told
+        return replace(told, inside=self.partial.owns("live"), bound=self.partial.bound)
 
     def note_ids(self, ids: pa.Array) -> None:
         """Remember the identifiers of a batch, or none at all of a very long delivery."""

@@ -266,6 +266,54 @@ def test_a_road_that_stops_at_the_border_is_pointed_out(layered: str, tmp_path: 
     ]
 
 
+def test_rules_see_a_layer_as_it_will_be_after_a_partial_delivery(
+    layered: str, tmp_path: Path
+) -> None:
+    """A village of a town that the same delivery takes away refers to nothing."""
+    apply_layers(layered, "division_village")
+
+    def load(
+        layer: str, file: str, rows: dict[str, tuple[shapely.Polygon, str]], **more: Any
+    ) -> Any:
+        features = [
+            {"type": "Feature", "properties": {"id": ident, "name": ident, "parent": parent},
+             "geometry": shapely.geometry.mapping(shape)}
+            for ident, (shape, parent) in rows.items()
+        ]  # fmt: skip
+        (tmp_path / file).write_text(
+            json.dumps({"type": "FeatureCollection", "features": features}), "utf-8"
+        )
+        return {"layer": layer, "files": [file], "coordsys": "cgcs2000", "id": {"column": "id"},
+                "fields": {"name": "name", "parent_code": "parent"}, **more}  # fmt: skip
+
+    towns = {
+        f"44140200{n}": (
+            shapely.box(LON - 0.01 * n, LAT, LON - 0.01 * (n - 1), LAT + 0.01),
+            "441402",
+        )
+        for n in (1, 2, 3)
+    }
+    deliver(tmp_path, layered, [load("division_town", "towns.geojson", towns)], delivery="镇")
+    area = {"west": LON - 0.02, "south": LAT, "east": LON, "north": LAT + 0.01}
+    first = {k: v for k, v in towns.items() if k.endswith("1")}
+    villages = {f"{town}001": (shape, town) for town, (shape, _) in towns.items()}
+    reports = deliver(
+        tmp_path, layered,
+        [
+            load("division_town", "half.geojson", first, mode="partial",
+                 area={"bbox": area, "coordsys": "cgcs2000"}),
+            load("division_village", "villages.geojson", villages),
+        ],
+        delivery="镇村",
+    )  # fmt: skip
+    assert [r.reason for r in reports] == [None, None]
+    assert {i for (i,) in rows(layered, "SELECT id FROM layer.division_town")} == {
+        "441402001", "441402003",
+    }  # fmt: skip
+    dangling = [i for rule, i, *_ in findings(layered, reports[1].run) if rule == "reference"]
+    assert dangling == ["441402002001"]
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
