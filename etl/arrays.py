@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -20,6 +21,7 @@ from psycopg import sql
 from etl.checks.finding import CheckError, IntArray, RuleBook
 from etl.checks.values import ARROW_TYPES
 from etl.checks.whole import LocatedRows, Whole
+from etl.datum.coordsys import FloatArray
 from layers.definition import LayerDefinition
 from layers.staging import Staging
 
@@ -157,6 +159,51 @@ _CENTRES = {
     2: ("ST_X(ST_Centroid(geom))", "ST_Y(ST_Centroid(geom))", "ST_Area(geom)"),
 }
 """A place and a size of a record, by dimension; degrees, for comparison only."""
+
+
+@dataclass(frozen=True)
+class Positions:
+    """A place of each staged row with geometry (n,), degrees, and its row number in its file."""
+
+    x: FloatArray
+    y: FloatArray
+    row: IntArray
+
+
+def positions(connection: psycopg.Connection, staging: Staging, dimension: int) -> Positions:
+    """Where the staged rows lie (lines and areas: their centres), and nothing else of them.
+
+    As arrays in binary: a row each costs 350 000 messages and half a second more.
+    """
+    centre = sql.SQL("geom" if dimension == 0 else "ST_Centroid(geom)")
+    statement = sql.SQL(
+        """
+        SELECT array_send(array_agg(source_row)), array_send(array_agg(ST_X(place))),
+               array_send(array_agg(ST_Y(place)))
+        FROM (SELECT source_row, {centre} AS place FROM {staging}
+              WHERE geom IS NOT NULL AND source_row IS NOT NULL OFFSET 0) AS placed
+        GROUP BY source_row / 131072
+        """
+    ).format(centre=centre, staging=staging.table)
+    cursor = psycopg.Cursor(connection)
+    chunks = cursor.execute(statement, binary=True).fetchall()
+    if not chunks:
+        return Positions(np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
+    rows, xs, ys = (
+        np.concatenate([_elements(chunk[part], kind) for chunk in chunks])
+        for part, kind in enumerate((">i8", ">f8", ">f8"))
+    )
+    return Positions(xs.astype(np.float64), ys.astype(np.float64), rows.astype(np.int64))
+
+
+_ARRAY_HEADER = 20
+"""Bytes before the elements of a one-dimensional array without nulls, as array_send writes it."""
+
+
+def _elements(sent: bytes, kind: str) -> np.ndarray[Any, np.dtype[Any]]:
+    element = np.dtype([("length", ">i4"), ("value", kind)])
+    values: np.ndarray[Any, np.dtype[Any]] = np.frombuffer(sent, element, offset=_ARRAY_HEADER)
+    return values["value"]
 
 
 def _order(table: pa.Table) -> IntArray:

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import psycopg
 import shapely
 from psycopg import sql
 
-from etl.arrays import StagedLayer, after, read
+from etl.arrays import StagedLayer, after, positions, read
 from etl.checks import coverage, network, proximity
 from etl.checks.finding import Rule
 from etl.checks.limits import fields_of
@@ -64,9 +65,6 @@ _DEPTHS = {"start_depth_m", "end_depth_m", "start_elevation_m", "end_elevation_m
 LAYER_CHECKS: Mapping[str, LayerCheck] = {
     "no_overlap": LayerCheck(_overlaps, shapes=True),
     "no_gap": LayerCheck(_gaps, shapes=True),
-    "near_duplicate": LayerCheck(
-        proximity.near_duplicates, lambda p: named(p, "same"), centres=True
-    ),
     "dangling_end": LayerCheck(proximity.dangling_ends, shapes=True),
     "repeated_segment": LayerCheck(
         network.repeated_segments, lambda p: _ends(p) | named(p, "same"), centres=True
@@ -95,9 +93,16 @@ PAIR_CHECKS: Mapping[str, PairCheck] = {
 
 def judge_layer(connection: psycopg.Connection, layer: StagedLayer) -> list[Rejection]:
     """Findings of the layer's own whole-layer rules; refused rows leave staging."""
-    rules = [r for r in layer.book.of_scope(Scope.LAYER) if r.name in LAYER_CHECKS]
+    listed = layer.book.of_scope(Scope.LAYER)
+    found = [
+        f
+        for rule in listed
+        if rule.name == "near_duplicate"
+        for f in _twins(connection, layer, rule)
+    ]
+    rules = [rule for rule in listed if rule.name in LAYER_CHECKS]
     if not rules:
-        return []
+        return _settle(connection, layer.staging, found)
     checks = [LAYER_CHECKS[rule.name] for rule in rules]
     fields: set[str] = set()
     for rule, check in zip(rules, checks, strict=True):
@@ -106,8 +111,27 @@ def judge_layer(connection: psycopg.Connection, layer: StagedLayer) -> list[Reje
         connection, layer.definition, layer.staging.table, fields,
         shapes=any(c.shapes for c in checks), centres=any(c.centres for c in checks),
     )  # fmt: skip
-    found = [f for rule, check in zip(rules, checks, strict=True) for f in check.run(rule, whole)]
+    found += [f for rule, check in zip(rules, checks, strict=True) for f in check.run(rule, whole)]
     return _settle(connection, layer.staging, found)
+
+
+def _twins(connection: psycopg.Connection, layer: StagedLayer, rule: Rule) -> list[PlacedFinding]:
+    """Likely duplicates: positions first, and the rows themselves only of those that are near."""
+    geometry = layer.definition.geometry
+    if geometry is None:
+        return []
+    where = positions(connection, layer.staging, geometry.dimension)
+    near = proximity.near_any(where.x, where.y, float(rule.parameters["distance_m"]))
+    if not len(near):
+        return []
+    # row numbers of several files repeat: what comes too much is measured and let go
+    some = sql.SQL("(SELECT * FROM {} WHERE source_row = ANY(%(rows)s::bigint[]))")
+    rows = {"rows": np.unique(where.row[near]).tolist()}
+    whole = read(
+        connection, layer.definition, some.format(layer.staging.table),
+        named(rule.parameters, "same"), centres=True, values=rows,
+    )  # fmt: skip
+    return proximity.near_duplicates(rule, whole)
 
 
 def judge_together(

@@ -50,10 +50,18 @@ def pairs_within(x: FloatArray, y: FloatArray, distance: float) -> tuple[IntArra
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     left, low = float(x[finite].min()), float(y[finite].min())
     found: list[IntArray] = []
+    u, v = (x[finite] - left) / width, (y[finite] - low) / width
     for dx, dy in ((0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.5, 0.5)):
-        column = np.floor((x[finite] - left) / width + dx).astype(np.int64)
-        row = np.floor((y[finite] - low) / width + dy).astype(np.int64)
-        found.append(_in_one_cell(finite, column * (int(row.max()) + 2) + row))
+        row = (v + dy).astype(np.int64)  # not negative: cutting off is rounding down
+        keys = (u + dx).astype(np.int64) * (int(row.max()) + 2) + row
+        ordered = np.sort(keys)
+        shared = ordered[1:][ordered[1:] == ordered[:-1]]
+        if len(shared):
+            at = np.searchsorted(shared, keys).clip(max=len(shared) - 1)
+            crowded = np.flatnonzero(shared[at] == keys)
+            found.append(_in_one_cell(finite[crowded], keys[crowded]))
+    if not found:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     both = np.unique(np.concatenate(found), axis=0)
     first, second = both[:, 0], both[:, 1]
     near = np.hypot(x[first] - x[second], y[first] - y[second]) <= distance

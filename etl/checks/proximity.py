@@ -18,6 +18,17 @@ _SAME_SIZE = 0.01
 _TOUCH_M = 0.005
 
 
+_SCALE = 1.05
+"""The one scale of a search errs by a few per cent over a city: what it finds is measured again."""
+
+
+def near_any(lon: FloatArray, lat: FloatArray, distance: float) -> IntArray:
+    """Rows (ascending) that have another within some `distance` metres."""
+    x, y = local_plane(lon, lat)
+    first, second = pairs_within(x, y, distance * _SCALE)
+    return np.unique(np.concatenate([first, second]))
+
+
 def near_duplicates(rule: Rule, records: Whole) -> list[PlacedFinding]:
     """Records nearer than `distance_m` to an earlier one, alike in `same` and in size.
 
@@ -28,8 +39,7 @@ def near_duplicates(rule: Rule, records: Whole) -> list[PlacedFinding]:
     distance = float(rule.parameters["distance_m"])
     names = [str(name) for name in rule.parameters.get("same", ())]
     x, y = local_plane(records.x, records.y)
-    # the one scale of the search errs by a few per cent over a city: measured again below
-    first, second = pairs_within(x, y, distance * 1.05)
+    first, second = pairs_within(x, y, distance * _SCALE)
     if not len(first):
         return []
     east, north = east_north(

@@ -33,6 +33,14 @@ def test_every_real_layer_is_filled(real) -> None:
         assert report.counts["inserted"] > 0, name
 
 
+def test_real_pipes_pass_the_rules_of_networks_without_a_finding(real) -> None:
+    pipes = real["x_nagaoka_pipeline"]
+    checks = {name for name, _ in load_definitions()["x_nagaoka_pipeline"].checks}
+    assert {"dangling_end", "near_duplicate", "slope"} <= checks
+    assert pipes.counts["read"] > 1_000
+    assert dict(pipes.rules) == {}
+
+
 def test_county_borders_restored_from_gcj02_agree_with_the_reference(real, city_dsn) -> None:
     with psycopg.connect(city_dsn) as connection:
         off = connection.execute(
