@@ -19,7 +19,7 @@ from etl.checks.rules import RULES
 from etl.report.model import Status
 from etl.report.picture import png
 from etl.report.sketch import Lines, sketch
-from etl.report.words import COUNTS, SEVERITIES, coordsys_words, metres, verdict_words
+from etl.report.words import COUNTS, SEVERITIES, coordsys_words, measured, metres, verdict_words
 
 _BODY, _HEADING, _LATIN = "宋体", "黑体", "Times New Roman"
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
@@ -45,6 +45,8 @@ def write_document(report: Mapping[str, Any], target: Path, backdrop: Lines = ()
     _table(document, [list(COUNTS.values()), [str(counts.get(key, 0)) for key in COUNTS]])
     document.add_heading("二、坐标系与基准判定", 1)
     _files(document, report)
+    for sentence in measured(report):
+        _say(document, sentence)
     rules = sorted(report["rules"].items(), key=lambda item: -item[1])
     if rules:
         document.add_heading("三、按规则", 1)

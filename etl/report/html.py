@@ -11,7 +11,7 @@ import jinja2
 from etl.checks.rules import RULES
 from etl.report.model import Status
 from etl.report.sketch import Lines, sketch
-from etl.report.words import COUNTS, SEVERITIES, coordsys_words, metres, verdict_words
+from etl.report.words import COUNTS, SEVERITIES, coordsys_words, measured, metres, verdict_words
 
 
 @cache
@@ -38,5 +38,6 @@ def render_html(report: Mapping[str, Any], backdrop: Lines = ()) -> str:
         rules=RULES,
         counts=COUNTS,
         severities=SEVERITIES,
+        measured=measured(report),
         sketch=sketch(report, backdrop),
     )

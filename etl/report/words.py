@@ -53,3 +53,12 @@ def verdict_words(detection: Mapping[str, Any]) -> str:
 def metres(value: float | None) -> str:
     """A length as people read it."""
     return "—" if value is None else f"{value:g} m"
+
+
+def measured(report: Mapping[str, Any]) -> list[str]:
+    """What was measured against check points and neighbours, and what could not be, in sentences.
+
+    Reports of earlier versions have neither.
+    """
+    said = [str(m["sentence"]) for m in report.get("measures") or () if m.get("sentence")]
+    return [*said, *(str(note) for note in report.get("notes") or ())]

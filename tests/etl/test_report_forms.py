@@ -139,6 +139,12 @@ def test_the_document_has_chinese_fonts_rules_verdict_and_a_picture(
     assert red.sum() > 50
 
 
+def test_what_was_measured_is_said() -> None:
+    said = {"sentence": "12 个检查点中误差 0.031 m"}
+    page = render_of([], measures=[said], notes=["道路未评定"])
+    assert page.index("12 个检查点") < page.index("道路未评定")
+
+
 def test_rejects_come_as_a_zip_or_as_the_file_itself(report: LoadReport, tmp_path: Path) -> None:
     run(report, "--rejects", tmp_path / "out.csv", "--rejects", tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text("utf-8").splitlines()[0].endswith("行号,规则,原因")
@@ -199,13 +205,13 @@ def test_places_all_outside_the_city_point_away_from_it() -> None:
     assert {tuple(np.round(a.towards)) for a in found.arrows} == {(1.0, 0.0), (0.0, -1.0)}
 
 
-def render_of(places: list[tuple[float, float]]) -> str:
+def render_of(places: list[tuple[float, float]], **more: Any) -> str:
     return render_html(
         {
             "run": 1, "delivery": "x", "layer": "component", "layer_title": "部件", "bureau": "局",
             "city": "meizhou", "synthetic": True, "status": "succeeded", "reason": None,
             "started_at": "2026-11-22", "seconds": 1.0, "counts": {}, "rules": {}, "files": [],
             "sample": [], "places": places, "frame": FRAME, "accuracy_m": None,
-            "required_accuracy_m": None,
+            "required_accuracy_m": None, **more,
         }
     )  # fmt: skip

@@ -116,7 +116,7 @@ def stated(name: str, **changes: Any) -> str:
         "city": "meizhou",
         "synthetic": True,
     }
-    for key in ("datum_parameters",):
+    for key in ("datum_parameters", "expected_every"):
         if key in changes:
             document[key] = changes.pop(key)
     load = {

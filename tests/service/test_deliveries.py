@@ -325,12 +325,9 @@ def test_a_process_that_died_shows_and_the_upload_can_be_started_again(desk: Des
 
 
 def test_the_overview_says_who_is_late_and_what_changed(desk: Desk) -> None:
-    body = packed({"部件.csv": table(121, 122), "delivery.yaml": stated("城管局/月报")})
+    made = stated("城管局/月报", expected_every="1 month")
+    body = packed({"部件.csv": table(121, 122), "delivery.yaml": made})
     assert desk.settled(desk.send(body))["state"] == "done"
-    with psycopg.connect(desk.dsn) as connection:
-        connection.execute(
-            "UPDATE catalog.delivery SET expected_every = '1 month' WHERE name = '城管局/月报'"
-        )
 
     def row() -> dict[str, Any]:
         with desk.client(desk.key) as client:

@@ -131,13 +131,12 @@ def test_what_cannot_be_used_is_refused_with_a_sentence(page: Page, desk: Desk) 
 def test_the_centre_sees_all_deliveries_late_ones_first(
     page: Page, desk: Desk, tmp_path: Path
 ) -> None:
-    for name, numbers in (("城管局/周报", (201,)), ("城管局/月报", (202, 203))):
-        body = packed({"部件.csv": table(*numbers), "delivery.yaml": stated(name)})
+    promises = (("城管局/周报", "7 days", (201,)), ("城管局/月报", "1 month", (202, 203)))
+    for name, every, numbers in promises:
+        made = stated(name, expected_every=every)
+        body = packed({"部件.csv": table(*numbers), "delivery.yaml": made})
         assert desk.settled(desk.send(body))["state"] == "done"
     with psycopg.connect(desk.dsn) as connection:
-        connection.execute(
-            "UPDATE catalog.delivery SET expected_every = '7 days' WHERE name = '城管局/周报'"
-        )
         connection.execute(
             "UPDATE catalog.run SET finished_at = finished_at - interval '10 days'"
             " WHERE delivery = '城管局/周报'"

@@ -27,6 +27,7 @@ function oneReport(upload, report, done) {
       make("div", { class: name === "rejected" && rejected ? "bad" : null },
         make("b", {}, (report.counts[name] ?? 0).toLocaleString()), make("small", {}, `${zh} ${name}`)))),
     files(report, upload.coordsys ?? {}),
+    measured(report),
     report.status === "blocked" ? answerForm(upload, report, done) : null,
     rules(report, upload.rules ?? {}),
     rows(report, upload.rules ?? {}),
@@ -48,6 +49,12 @@ const files = (report, words) =>
         make("td", { class: poor ? "poor" : null }, metres(given), make("br"), make("small", {}, `要求 ${metres(report.required_accuracy_m)}`)),
         make("td", {}, file.detection?.sentence ?? "—", file.answer ? [make("br"), make("b", {}, `答复：${file.answer}`)] : null));
     })));
+
+/** RMSE at check points, offsets to neighbouring layers, and what could not be judged. */
+function measured(report) {
+  const said = [...(report.measures ?? []).map((one) => one.sentence).filter(Boolean), ...(report.notes ?? [])];
+  return said.length ? make("ul", {}, said.map((sentence) => make("li", {}, sentence))) : null;
+}
 
 const head = (zh, en, cls = null) => make("th", { class: cls }, both(zh, en));
 

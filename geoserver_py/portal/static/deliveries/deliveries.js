@@ -31,7 +31,7 @@ function line(one) {
 
 function due(one) {
   if (!one.due_at) return make("td", {}, "—");
-  const promise = make("small", {}, one.expected_every ? `约定 ${one.expected_every}` : `计划 ${one.cron}`);
+  const promise = make("small", {}, one.expected_every ? `约定每 ${one.expected_every}` : one.cron ? `计划 ${one.cron}` : "");
   if (!one.late) return make("td", {}, moment(one.due_at), make("br"), promise);
   const days = Math.max(1, Math.round((Date.now() - new Date(one.due_at)) / DAY));
   return make("td", {}, chip("late"), ` ${days} 天 days`, make("br"), promise);
