@@ -132,8 +132,10 @@ class Spread:
         try:
             try:
                 for batch in batches:
-                    piece = Slice.of(label, batch)
+                    # straight to a worker, past the scheduler
+                    piece = self.client.scatter(Slice.of(label, batch), hash=False)
                     waiting.append(self.client.submit(check_slice, shared, piece, pure=False))
+                    del piece  # the worker lets go of the slice once it is checked
                     if len(waiting) >= AHEAD * self.workers:
                         yield waiting.popleft().result()
             except ReadError:
@@ -186,7 +188,7 @@ def spread(workers: int | None = None, scheduler: str | None = None) -> Iterator
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
         ) as cluster,
-        Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
+        Client(cluster, set_as_default=False, direct_to_workers=True) as client,  # type: ignore[no-untyped-call]
     ):
         yield Spread(client, workers or 1)
 
