@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import orjson
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from etl.datum import DatumError, UnknownCoordsys, locate
 from gazetteer.answers import Hints
@@ -19,17 +20,38 @@ from gazetteer.geocodejson import (
 from gazetteer.normalise import MAX_QUERY_LENGTH
 from gazetteer.reverse import surroundings
 from gazetteer.suggest import suggest, suggest_numbers
-from geoserver_py.geocoding import geocode, in_coordsys, typed_position
+from geoserver_py.geocoding import (
+    MATCH_COLUMNS,
+    flat,
+    geocode,
+    in_coordsys,
+    typed_position,
+)
 from geoserver_py.operations import Call, Operation, Parameter, read_body
 from geoserver_py.pools import run_cancellable
 from geoserver_py.positions import POSITION_PARAMETERS, has_position, position_of
 from geoserver_py.problems import Problem, invalid_parameter
 from geoserver_py.services import Services
+from geoserver_py.tables import (
+    CSV_TYPE,
+    XLSX_TYPE,
+    Table,
+    TableError,
+    csv_lines,
+    pieces,
+    read_csv,
+    read_xlsx,
+    xlsx_bytes,
+)
 from layers.definition import Title
 
 MEDIA_TYPE = "application/geo+json"
 MAX_BATCH = 1000
-"""Most addresses in one batch request; larger tables belong to `geoserver-py gazetteer batch`."""
+"""Most addresses in one batch of JSON."""
+MAX_TABLE_ROWS = 100_000
+"""Most rows of a table; larger ones belong to `geoserver-py gazetteer batch`."""
+MAX_TABLE_BYTES = 32 * 1024 * 1024
+_TABLE_PIECE = 200
 
 _QUERY = Parameter(
     "q",
@@ -62,6 +84,19 @@ _EXPLAIN = Parameter(
     {"type": "boolean", "default": True},
     Title("是否给出评分依据", "Whether to give the explanation of scores"),
 )
+_COLUMN = Parameter(
+    "column",
+    {"type": "string", "maxLength": 100},
+    Title(
+        "表中的地址列（CSV、Excel）；缺省按常用列名",
+        "The column of addresses of a table; by its usual headings where not given",
+    ),
+    example="地址",
+)
+_TABLES = {
+    CSV_TYPE: {"schema": {"type": "string"}, "example": "id,地址\r\n7,梅江区嘉应中路12号\r\n"},
+    XLSX_TYPE: {"schema": {"type": "string", "format": "binary"}},
+}
 _RESPONSES: Mapping[int, tuple[str, Mapping[str, Any]]] = {
     200: ("GeocodeJSON", {MEDIA_TYPE: {"schema": {"type": "object"}}}),
 }
@@ -105,6 +140,9 @@ async def _geocode(call: Call) -> Response:
 
 
 async def _batch(call: Call) -> Response:
+    media = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media in (CSV_TYPE, XLSX_TYPE):
+        return await _table(call, media)
     items = _items(await _body(call))
     documents = await geocode(
         call.services.gazetteer,
@@ -121,6 +159,61 @@ async def _batch(call: Call) -> Response:
         if identity is not None:
             document["geocoding"]["id"] = identity
     return Response(orjson.dumps(documents), media_type="application/json")
+
+
+async def _table(call: Call, media: str) -> Response:
+    """A table with what was matched in further columns, as it was sent: CSV or a workbook."""
+    content = await read_body(call.request, MAX_TABLE_BYTES)
+    try:
+        table = await asyncio.to_thread(read_csv if media == CSV_TYPE else read_xlsx, content)
+        column = table.column(call.arguments["column"])
+    except TableError as wrong:
+        raise Problem(400, "invalid-body", zh=str(wrong), en="") from wrong
+    if len(table.rows) > MAX_TABLE_ROWS:
+        raise _bad_body(
+            f"最多 {MAX_TABLE_ROWS} 行，收到 {len(table.rows)} 行；更大的表用 geoserver-py"
+            " gazetteer batch",
+            f"at most {MAX_TABLE_ROWS} rows; larger tables: geoserver-py gazetteer batch",
+        )
+    matched = _matched(call, table, column)
+    heading = (*table.heading, *MATCH_COLUMNS)
+    if media == XLSX_TYPE:
+        rows = [heading, *[row async for piece in matched for row in piece]]
+        return Response(await asyncio.to_thread(xlsx_bytes, rows), media_type=XLSX_TYPE)
+    head: list[tuple[Any, ...]] = await anext(
+        matched, []
+    )  # a refusal must come before the answer begins
+
+    async def lines() -> AsyncIterator[bytes]:
+        yield csv_lines([heading, *head], first=True)
+        async for piece in matched:
+            yield csv_lines(piece, first=False)
+
+    return StreamingResponse(lines(), media_type=f"{CSV_TYPE}; header=present")
+
+
+async def _matched(call: Call, table: Table, column: int) -> AsyncIterator[list[tuple[Any, ...]]]:
+    """The rows with MATCH_COLUMNS behind, in groups that others can go between."""
+    services = call.services
+    for piece in pieces(table, _TABLE_PIECE):
+        texts = [str(row[column] or "").strip()[:MAX_QUERY_LENGTH] for row in piece]
+        documents = await geocode(
+            services.gazetteer,
+            services.pools.lookups,
+            call.principal,
+            [text for text in texts if text],
+            profile=services.profile,
+            registry=services.registry,
+            hints=Hints(limit=1),
+            explain=False,
+        )
+        answers = iter(flat(_out(call, document)) for document in documents)
+        nothing = dict.fromkeys(MATCH_COLUMNS)
+        found = [next(answers) if text else nothing for text in texts]
+        yield [
+            (*row, *(answer[name] for name in MATCH_COLUMNS))
+            for row, answer in zip(piece, found, strict=True)
+        ]
 
 
 async def _reverse(call: Call) -> Response:
@@ -284,7 +377,7 @@ OPERATIONS = (
         summary=Title("批量地址匹配", "Where many addresses are; each answer as /geocode gives it"),
         tag="gazetteer",
         handler=_batch,
-        parameters=(_LIMIT, _COORDSYS_OUT, _EXPLAIN),
+        parameters=(_LIMIT, _COLUMN, _COORDSYS_OUT, _EXPLAIN),
         request_body={
             "required": True,
             "content": {
@@ -296,13 +389,19 @@ OPERATIONS = (
                         "items": _BATCH_ITEM,
                     },
                     "example": ["梅江区嘉应中路12号", {"id": 7, "q": "大坪镇"}],
-                }
+                },
+                **_TABLES,
             },
         },
         responses={
             200: (
-                "GeocodeJSON 数组 An array of GeocodeJSON",
-                {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}},
+                "GeocodeJSON 数组，或所送的表加上匹配结果各列"
+                " An array of GeocodeJSON, or the table that was sent with columns added",
+                {
+                    "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
+                    CSV_TYPE: {"schema": {"type": "string"}},
+                    XLSX_TYPE: {"schema": {"type": "string", "format": "binary"}},
+                },
             ),
         },
     ),

@@ -19,6 +19,13 @@ _DIGITS = re.compile(r"\d")
 _FEWEST_DIGITS = 8
 """No notation of a position in a city has fewer; spares addresses the readers of coordinates."""
 
+MATCH_COLUMNS = (
+    "matched", "level", "score", "error_m", "ambiguous", "division_code", "lon", "lat", "coordsys",
+)  # fmt: skip
+"""What matching adds to a table."""
+
+Row = dict[str, Any]
+
 
 def typed_position(
     text: str, profile: CityProfile, registry: DatumRegistry
@@ -73,6 +80,26 @@ async def geocode(
         answer_document(next(answers), explain=explain) if found is None else found
         for found in typed
     ]
+
+
+def flat(document: Mapping[str, Any]) -> Row:
+    """The first answer of a GeocodeJSON collection as one row; empty cells where there is none."""
+    if not document["features"]:
+        return dict.fromkeys(MATCH_COLUMNS)
+    feature = document["features"][0]
+    found = feature["properties"]["geocoding"]
+    lon, lat = (None, None) if feature["geometry"] is None else feature["geometry"]["coordinates"]
+    return {
+        "matched": found["label"],
+        "level": found["level"],
+        "score": found["score"],
+        "error_m": found["error_m"],
+        "ambiguous": found["ambiguous"],
+        "division_code": found.get("division_code"),
+        "lon": lon,
+        "lat": lat,
+        "coordsys": found["coordsys"],
+    }
 
 
 def in_coordsys(

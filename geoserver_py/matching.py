@@ -11,26 +11,20 @@ import gc
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection as Pipe
-from typing import Any
 
 import psycopg
 
 from etl.datum.store import load_registry_async
 from gazetteer.service import GazetteerService, lent
 from geoserver_py.errors import WorkFailed
-from geoserver_py.geocoding import geocode
+from geoserver_py.geocoding import Row, flat, geocode
 from layers.access import SYSTEM
 from layers.city import CityProfile
 
-COLUMNS = (
-    "matched", "level", "score", "error_m", "ambiguous", "division_code", "lon", "lat", "coordsys",
-)  # fmt: skip
 _AHEAD = 2
 """Pieces that a process has waiting, so that it never waits for this one."""
-
-Row = dict[str, Any]
 
 
 def match_in_processes(
@@ -40,7 +34,7 @@ def match_in_processes(
     pieces: Iterable[Sequence[str]],
     processes: int | None = None,
 ) -> Iterator[list[Row]]:
-    """The first answer of every text, COLUMNS by name, piece by piece in the order given.
+    """The first answer of every text, MATCH_COLUMNS by name, piece by piece in the order given.
 
     ``service`` has its dictionary loaded. Raises WorkFailed if a process ends before its work.
     """
@@ -95,23 +89,3 @@ async def _answer(service: GazetteerService, dsn: str, profile: CityProfile, pip
                 profile=profile, registry=registry, explain=False,
             )  # fmt: skip
             pipe.send([flat(document) for document in documents])
-
-
-def flat(document: Mapping[str, Any]) -> Row:
-    """The first answer of a GeocodeJSON collection as one row; empty cells where there is none."""
-    if not document["features"]:
-        return dict.fromkeys(COLUMNS)
-    feature = document["features"][0]
-    found = feature["properties"]["geocoding"]
-    lon, lat = (None, None) if feature["geometry"] is None else feature["geometry"]["coordinates"]
-    return {
-        "matched": found["label"],
-        "level": found["level"],
-        "score": found["score"],
-        "error_m": found["error_m"],
-        "ambiguous": found["ambiguous"],
-        "division_code": found.get("division_code"),
-        "lon": lon,
-        "lat": lat,
-        "coordsys": found["coordsys"],
-    }

@@ -76,17 +76,17 @@ class Parameter:
 MAX_BODY_BYTES = 2 * 1024 * 1024
 
 
-async def read_body(request: Request) -> bytes:
-    """The body of a request; Problem 413 as soon as it is longer than MAX_BODY_BYTES."""
+async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
+    """The body of a request; Problem 413 as soon as it is longer than `most` bytes."""
     received = bytearray()
     async for chunk in request.stream():
         received += chunk
-        if len(received) > MAX_BODY_BYTES:
+        if len(received) > most:
             raise Problem(
                 413,
                 "body-too-large",
-                zh=f"请求体超过 {MAX_BODY_BYTES // 1024} KB。",
-                en=f"(body above {MAX_BODY_BYTES // 1024} KB; send less at a time)",
+                zh=f"请求体超过 {most // 1024} KB。",
+                en=f"(body above {most // 1024} KB; send less at a time)",
             )
     return bytes(received)
 

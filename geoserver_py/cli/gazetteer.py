@@ -23,9 +23,10 @@ from gazetteer.store import Connection
 from geoserver_py.cli import address
 from geoserver_py.cli.output import JsonOption, emit, progress, say
 from geoserver_py.errors import WorkFailed
-from geoserver_py.geocoding import geocode
-from geoserver_py.matching import COLUMNS, match_in_processes
+from geoserver_py.geocoding import MATCH_COLUMNS, geocode
+from geoserver_py.matching import match_in_processes
 from geoserver_py.settings import load_settings
+from geoserver_py.tables import TableError, pieces, read_csv, read_xlsx
 from layers.access import SYSTEM
 from layers.catalogue import load_catalogue_async
 from layers.city import CityProfile, load_city
@@ -129,8 +130,10 @@ def _explained(number: int, feature: dict[str, Any]) -> Table:
 
 @app.command()
 def batch(
-    source: Annotated[Path, typer.Argument(help="CSV（UTF-8 或 GB18030）", exists=True)],
-    column: Annotated[str, typer.Option(help="地址列 / column of addresses")] = "address",
+    source: Annotated[Path, typer.Argument(help="CSV（UTF-8 或 GB18030）或 xlsx", exists=True)],
+    column: Annotated[
+        str | None, typer.Option(help="地址列，缺省按常用列名 / column of addresses")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="结果 CSV / result")] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, max=64, help="进程数 / processes; default: one a core")
@@ -138,44 +141,35 @@ def batch(
     as_json: JsonOption = False,
 ) -> None:
     """匹配一张表 / match a table; adds columns and keeps the rest as it is."""
-    rows = _rows(source)
-    if not rows or column not in rows[0]:
-        known = ", ".join(rows[0]) if rows else "-"
-        raise WorkFailed(f"{source.name}: 没有列 {column} (columns are: {known})")
+    try:
+        read = read_xlsx if source.suffix.lower() == ".xlsx" else read_csv
+        table = read(source.read_bytes())
+        place = table.column(column)
+    except TableError as wrong:
+        raise WorkFailed(f"{source.name}: {wrong}") from wrong
+    count = len(table.rows)
     target = out or source.with_name(f"{source.stem}.matched.csv")
     started = time.perf_counter()
 
     service, dsn, profile = asyncio.run(_loaded())
     levels: Counter[str] = Counter()
-    pieces = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
-    texts = ([row[column][:200] for row in piece] for piece in pieces)
+    texts = ([str(row[place] or "")[:200] for row in piece] for piece in pieces(table, _CHUNK))
     with (
         target.open("w", encoding="utf-8-sig", newline="") as file,
         progress(quiet=as_json) as bar,
     ):
-        writer = csv.DictWriter(file, [*rows[0], *COLUMNS])
-        writer.writeheader()
-        task = bar.add_task("match", total=len(rows))
+        writer = csv.writer(file)
+        writer.writerow((*table.heading, *MATCH_COLUMNS))
+        task = bar.add_task("match", total=count)
         matched = match_in_processes(service, dsn, profile, texts, processes)
-        for piece, results in zip(pieces, matched, strict=True):
+        for piece, results in zip(pieces(table, _CHUNK), matched, strict=True):
             for row, result in zip(piece, results, strict=True):
                 levels[str(result["level"] or "-")] += 1
-                writer.writerow({**row, **result})
+                writer.writerow((*row, *(result[name] for name in MATCH_COLUMNS)))
             bar.advance(task, len(piece))
     seconds = time.perf_counter() - started
-    summary = {"rows": len(rows), "levels": dict(levels), "seconds": round(seconds, 2)}
+    summary = {"rows": count, "levels": dict(levels), "seconds": round(seconds, 2)}
     counted = ", ".join(f"{level} {count}" for level, count in levels.most_common())
-    emit(summary, as_json=as_json, line=f"{len(rows)} rows: {counted}; {seconds:.1f} s")
+    emit(summary, as_json=as_json, line=f"{count} rows: {counted}; {seconds:.1f} s")
     if not as_json:
         say(str(target))
-
-
-def _rows(source: Path) -> list[dict[str, str]]:
-    for encoding in _ENCODINGS:
-        try:
-            with source.open(encoding=encoding, newline="") as file:
-                reader = csv.DictReader(file, restkey="_", restval="")
-                return [{key: value for key, value in row.items() if key != "_"} for row in reader]
-        except UnicodeDecodeError:
-            continue
-    raise WorkFailed(f"{source.name}: 编码既非 UTF-8 也非 GB18030 (neither encoding fits)")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import time
 from typing import Any
 
+import openpyxl
 import psycopg
 import pyproj
 import pytest
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from etl.datum import DatumRegistry
+from geoserver_py.tables import XLSX_TYPE
 from layers.edit import Change, Operation
 from tests.gazetteer import city
 
@@ -30,6 +34,71 @@ def ask(client: TestClient, path: str, **parameters: Any) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     document: dict[str, Any] = response.json()
     return document
+
+
+def table_of(content: bytes) -> list[dict[str, str]]:
+    assert content.startswith(b"\xef\xbb\xbf")  # Excel on a Chinese Windows needs it
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
+def test_a_csv_table_comes_back_with_what_was_matched(client: TestClient, encoding: str) -> None:
+    text = '编号,地址,备注\r\n7,嘉应中路12号,"a,b"\r\n8,,空\r\n9,火星路1号,\r\n'
+    response = client.post(
+        "/geocode/batch",
+        content=text.encode(encoding),
+        headers={"Content-Type": "text/csv"},
+        params={"coordsys_out": "gcj02"},
+    )
+    assert response.status_code == 200, response.text
+    rows = table_of(response.content)
+    assert [row["编号"] for row in rows] == ["7", "8", "9"]
+    assert (rows[0]["备注"], rows[0]["level"], rows[0]["coordsys"]) == ("a,b", "门牌号", "gcj02")
+    alone = ask(client, "/geocode", q="嘉应中路12号", coordsys_out="gcj02")["features"][0]
+    assert [float(rows[0]["lon"]), float(rows[0]["lat"])] == alone["geometry"]["coordinates"]
+    assert rows[1]["matched"] == rows[1]["lon"] == ""
+
+
+def test_a_workbook_comes_back_as_a_workbook(client: TestClient) -> None:
+    book = openpyxl.Workbook()
+    page = book.worksheets[0]
+    for row in (["名称", "住址"], ["=1+1", "嘉应中路12号"], [None, None], ["乙", "扶贵村7号"]):
+        page.append(row)
+    page["A2"].data_type = "s"
+    sent = io.BytesIO()
+    book.save(sent)
+    response = client.post(
+        "/geocode/batch",
+        content=sent.getvalue(),
+        headers={"Content-Type": XLSX_TYPE},
+        params={"column": "住址"},
+    )
+    assert response.status_code == 200, response.text
+    sheet = openpyxl.load_workbook(io.BytesIO(response.content)).worksheets[0]
+    heading, first_row, second = sheet.iter_rows()
+    assert [cell.value for cell in heading][:3] == ["名称", "住址", "matched"]
+    assert (first_row[0].value, first_row[0].data_type) == ("=1+1", "s")
+    assert second[1].value == "扶贵村7号"
+    assert second[3].value == "门牌号"
+
+
+@pytest.mark.parametrize(
+    ("media", "body"),
+    [
+        ("text/csv", b""),
+        ("text/csv", b"name,place\r\n1,2\r\n"),
+        ("text/csv", b"\xff\xff\xff\xff"),
+        ("text/csv", b'address\r\n"open'),
+        (XLSX_TYPE, b"PK\x03\x04 no"),
+        (XLSX_TYPE, b""),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused_with_a_sentence(
+    client: TestClient, media: str, body: bytes
+) -> None:
+    response = client.post("/geocode/batch", content=body, headers={"Content-Type": media})
+    assert response.status_code == 400, response.text
+    assert response.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,12 @@ def test_document_grows_with_the_key(client: httpx.Client, city: City) -> None:
 
 
 def _problem_on_refusal(ctx: Any, response: Any, case: Any) -> None:
-    if response.status_code >= 400:
+    if response.status_code >= 400 and response.text.lower().startswith("<!doctype html"):
+        assert re.search(
+            r"[?&]f=html", response.request.url
+        )  # who asks for a page is refused by one
+        assert re.search(r"<h1>\S", response.text)
+    elif response.status_code >= 400:
         problem = response.json()
         assert problem["status"] == response.status_code
         assert problem["detail"]
