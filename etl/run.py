@@ -43,7 +43,7 @@ from layers.codes import code_list
 from layers.definition import LayerDefinition, load_definitions
 from layers.revision import NotAppliedError
 from layers.staging import Staging, drop_staging
-from layers.write import Deletes, WriteError, WriteResult, write
+from layers.write import Deletes, WriteError, WriteResult, unchanged, write
 
 # Each of these says in a sentence what is wrong with the delivery; anything else is our fault.
 _REFUSALS = (
@@ -211,6 +211,11 @@ class _Transaction:
         if isinstance(target, Building) and not fits(connection, target):
             # somebody filled the layer meanwhile, or reads it for long
             target = unpack(connection, work.staging)
+        if isinstance(target, Staging) and work.partial is None:
+            same = unchanged(connection, work.definition, target)
+            if same is not None:
+                drop_staging(connection, target)
+                return same
         gone = 0
         if isinstance(target, Building):
             pass  # the layer is empty: nothing can go

@@ -105,6 +105,33 @@ def write(
     return result
 
 
+def unchanged(
+    connection: psycopg.Connection, definition: LayerDefinition, staging: Staging
+) -> WriteResult | None:
+    """What `write` would answer where every staged row is live as it is and no other is; else None.
+
+    A delivery exported again, in any order, is told by one narrow join (a fifth of the time of
+    deletes and comparison). Staged ids are all different, and the caller holds the layer's lock.
+    """
+    layer = connection.execute(
+        "SELECT revision, feature_count FROM catalog.layer WHERE name = %s", [definition.name]
+    ).fetchone()
+    counted = sql.SQL("SELECT count(*) FROM {}").format(staging.table)
+    staged = connection.execute(counted).fetchone()
+    if layer is None or staged is None or layer[1] != staged[0] or not staged[0]:
+        return None
+    connection.execute("SELECT set_config('work_mem', %s, true)", [BULK_MEMORY])
+    same = connection.execute(
+        text("same").format(
+            staged_columns=_staged_columns(definition),
+            staging=staging.table,
+            live=tables.layer_table(definition.name),
+            staged_hash=tables.row_hash(definition, "staged"),
+        )
+    ).fetchone()
+    return WriteResult(int(layer[0]), 0, 0, 0, int(staged[0])) if same == staged else None
+
+
 @dataclass(frozen=True)
 class Origin:
     """Whence the new versions come: the run, and the labels of its files in their order."""

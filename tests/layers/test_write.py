@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from layers import outbox
 from layers.access import SYSTEM
 from layers.catalogue import load_catalogue
+from layers.revision import current
 from layers.schema import apply
 from layers.staging import copy_into, create_staging
-from layers.write import Deletes, WriteError, write
+from layers.write import Deletes, WriteError, unchanged, write
 from tests.layers.support import batch, deliver, lamp_definition, published
 
 
@@ -40,6 +41,26 @@ def test_redelivery_changes_nothing_and_takes_no_revision(database: str) -> None
     assert (again.revision, again.unchanged, again.changed) == (1, 50, False)
     assert connection.execute("SELECT count(*) FROM catalog.revision").fetchone() == (1,)
     assert connection.execute("SELECT revision FROM catalog.layer").fetchone() == (1,)
+
+
+def test_a_delivery_is_unchanged_only_if_every_row_is(database: str) -> None:
+    connection, definition = published(database)
+    rows = lamps(40)
+    deliver(connection, definition, rows)
+
+    def told(staged: list[dict[str, object]]) -> int | None:
+        staging = create_staging(connection, definition)
+        copy_into(connection, staging, batch(staged))
+        result = unchanged(connection, definition, staging)
+        return None if result is None else result.unchanged
+
+    assert told(rows[::-1]) == 40
+    assert told(rows[1:]) is None
+    assert told([*rows, *lamps(41)[40:]]) is None
+    assert told([*rows[1:], rows[0] | {"kind": "井盖"}]) is None
+    assert told([*rows[1:], rows[0] | {"at": (116.0, 24.0 + 1e-12)}]) is None
+    assert told([*rows[1:], rows[0] | {"id": "another"}]) is None
+    assert current(connection, "lamp") == 1
 
 
 def test_changed_rows_keep_their_fid_and_leave_their_old_version_in_history(database: str) -> None:
