@@ -42,7 +42,8 @@ lint: $(BIN)/.ready
 
 bench: $(BIN)/.ready $(NODE)
 	@.ci/setup.sh bench
-	@exec $(BIN)/python -m geoserver_py.bench
+	@$(BIN)/python -m geoserver_py.bench
+	@exec $(BIN)/python -m geoserver_py.bench.gazetteer
 
 detection: $(BIN)/.ready
 	@exec $(BIN)/python -m tests.detection

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,10 +29,16 @@ from geoserver_py.bench.gazetteer_city import SyntheticCity, fill
 from geoserver_py.bench.loads import Target, run_wrk
 from geoserver_py.bench.peers import ours
 from geoserver_py.bench.plan import SEED, Plan
+from geoserver_py.bench.report import markdown
 from geoserver_py.bench.usage import resident_mb
-from geoserver_py.cluster import provide_database
+from geoserver_py.cluster import ClusterInfo, ClusterPaths, provide_database, stop
 from geoserver_py.errors import WorkFailed
+from layers.definition import load_definitions
+from layers.migrate import upgrade
+from layers.schema import apply
 
+BEGIN = "<!-- gazetteer: written by the benchmark -->"
+END = "<!-- end of gazetteer -->"
 DATABASE = "bench_gazetteer"
 WORKERS = 2
 QUERIES = 20_000
@@ -118,6 +125,43 @@ def measure_table(plan: Plan, dsn: str, count: int) -> dict[str, Any]:
     return {"case": "batch", **orjson.loads(done.stdout)}
 
 
+def goals(case: str) -> str:
+    """What the project wants of a case, in words; "" for nothing."""
+    return {
+        "geocode": "p95 < 15 ms",
+        "suggest": "p95 < 8 ms",
+        "reverse": "p95 < 8 ms",
+        "batch": "5 000/s",
+        "start": "ready < 10 s, a worker < 600 MB",
+    }.get(case, "")
+
+
+def table(folder: Path) -> str:
+    """Return the Markdown table of the last run of every scale that was measured."""
+    rows = []
+    for file in sorted(folder.glob("gazetteer-scale-*.json"), key=lambda f: (len(f.name), f.name)):
+        found = orjson.loads(file.read_bytes())
+        for one in found["figures"]:
+            case = one["case"]
+            if case == "start":
+                said = f"ready in {one['ready_s']} s, {one['memory_mb']} MB in {WORKERS} workers"
+            elif case == "batch":
+                said = f"{one['rate']}/s ({one['seconds']} s with the start for {one['rows']} rows)"
+            else:
+                said = f"{one['rate']}/s, p50 {one['p50_ms']:.1f} ms, p95 {one['p95_ms']:.1f} ms"
+            rows.append((f"{found['addresses']:,}", case, said, goals(case), found["date"]))
+    return markdown(("addresses", "case", "measured", "goal", "date"), rows)
+
+
+def _record(document: Path, folder: Path) -> None:
+    before, opened, rest = document.read_text("utf-8").partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    if not opened or not closed:
+        raise WorkFailed(f"{document} has no marks {BEGIN} and {END}")
+    text = f"{before}{BEGIN}\n\n{table(folder)}\n\n{END}{after}"
+    document.write_text(text, "utf-8")
+
+
 def main() -> int:
     """Fill the city if it is not there, measure, print one JSON document a line."""
     parser = argparse.ArgumentParser(prog="python -m geoserver_py.bench.gazetteer")
@@ -125,12 +169,30 @@ def main() -> int:
     parser.add_argument("--scale", type=int, default=1, help="10: ten times the plates of a street")
     parser.add_argument("--rows", type=int, default=100_000, help="of the table")
     parser.add_argument("--dsn", help="a database that holds the city; default: our own cluster")
+    parser.add_argument("--record", type=Path, help="document that gets the table, by its marks")
     arguments = parser.parse_args()
     plan = Plan(folder=Path(".data/bench"), seconds=arguments.seconds)
     plan.raw.mkdir(parents=True, exist_ok=True)
+    cluster = None if arguments.dsn else start_cluster(plan)
+    try:
+        figures = _measured(plan, cluster, arguments)
+    finally:
+        if cluster is not None:
+            stop(ClusterPaths(plan.folder.absolute()), patience=10.0)
+    for one in figures["figures"]:
+        print(orjson.dumps(one).decode(), flush=True)  # noqa: T201 - its output
+    file = plan.folder / f"gazetteer-scale-{arguments.scale}.json"
+    file.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
+    if arguments.record:
+        _record(arguments.record, plan.folder)
+    return 0
+
+
+def _measured(
+    plan: Plan, cluster: ClusterInfo | None, arguments: argparse.Namespace
+) -> dict[str, Any]:
     dsn, postgres = arguments.dsn, os.getpid()
-    if dsn is None:
-        cluster = start_cluster(plan)
+    if cluster is not None:
         postgres = cluster.pid
         name = f"{DATABASE}_{arguments.scale}"
         dsn = provide_database(cluster, name)
@@ -139,12 +201,22 @@ def main() -> int:
         if there == (None,):
             dsn = empty_database(cluster, name)
             fill(dsn, SyntheticCity(arguments.scale))
-    load = {"case": "machine", "cores": os.cpu_count(), "load_average": os.getloadavg()[0]}
-    for figures in (load, *measure_service(plan, dsn, postgres)):
-        print(orjson.dumps(figures).decode(), flush=True)  # noqa: T201 - its output
-    found = measure_table(plan, dsn, arguments.rows)
-    print(orjson.dumps({**found, "load_average": os.getloadavg()[0]}).decode())  # noqa: T201
-    return 0
+    upgrade(dsn)  # the code may have moved on since
+    with psycopg.connect(dsn) as connection:
+        apply(connection, load_definitions().values())
+        count = connection.execute("SELECT count(*) FROM layer.address").fetchone()
+    load = {"cores": os.cpu_count(), "load_average": round(os.getloadavg()[0], 1)}
+    figures = list(measure_service(plan, dsn, postgres))
+    # the rate once it runs: the start is a row of its own
+    few, many = (measure_table(plan, dsn, rows) for rows in (1000, arguments.rows))
+    rate = (many["rows"] - few["rows"]) / (many["seconds"] - few["seconds"])
+    figures.append({**many, "rate": round(rate)})
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "addresses": int(count[0]) if count else 0,
+        "machine": load,
+        "figures": figures,
+    }
 
 
 if __name__ == "__main__":
