@@ -14,17 +14,19 @@ import psycopg
 import pyogrio
 import pyproj
 import pytest
+import rasterio
 import shapely
 from psycopg import sql
 from typer.testing import CliRunner
 
+from etl.raster import load_raster_delivery, run_rasters
 from etl.report import Status
 from geoserver_py.cli.app import app
+from layers.city import load_city
 from tests.deliveries.run import HERE, run, written
 
 TABLE = HERE.parent.parent / "docs" / "real-data.md"
 GML = "{http://www.opengis.net/gml}"
-NO_VECTORS = {"dem": "a raster"}
 REFUSED = {
     "boreholes-as-titled": "写反",
     "boreholes-unregistered": "没有公开的转换",
@@ -62,12 +64,12 @@ def vertices(dsn: str, layer: str) -> np.ndarray:
 
 
 def test_every_data_set_has_a_delivery(shared_data) -> None:
-    templates = "".join(p.read_text("utf-8") for p in HERE.glob("*.yaml"))
+    templates = "".join(p.read_text("utf-8") for p in HERE.glob("**/*.yaml"))
     packaged = HERE.parent.parent / "geoserver_py" / "real_deliveries"
     templates += "".join(p.read_text("utf-8") for p in packaged.glob("*.yaml"))
-    needed = set(re.findall(r"(?<=[\[\s,])([a-z0-9-]+)(?=/|\])", templates))
+    needed = set(re.findall(r"(?<=[\[\s,/])([a-z0-9-]+)(?=/|\])", templates))
     folders = {entry.name for entry in shared_data.iterdir() if entry.is_dir()}
-    assert folders - set(NO_VECTORS) <= needed
+    assert folders <= needed
 
 
 def test_each_delivery_loads_or_is_refused_with_its_reason(loaded) -> None:
@@ -221,3 +223,21 @@ def test_boreholes_land_where_proj_puts_them_after_the_registered_shift(
     geographic = np.array([[float(r["longitude"]), float(r["latitude"])] for r in table])
     moved = pyproj.Geod(ellps="GRS80").inv(*geographic.T, lon, lat)[2]
     assert 30 < moved.min() <= moved.max() < 70
+
+
+def test_the_elevation_model_keeps_its_heights_in_place(
+    shared_data, module_database, tmp_path
+) -> None:
+    text = (HERE / "rasters" / "dem.yaml").read_text("utf-8")
+    path = tmp_path / "dem.yaml"
+    path.write_text(text.replace("${DATA}", str(shared_data)), "utf-8")
+    frame = load_city("riviera", HERE / "cities")
+    (report,) = run_rasters(load_raster_delivery(path), module_database, tmp_path, frame)
+    tile = shared_data / "dem" / "N43E007.hgt.zip"
+    monaco = [(7.42, 43.735), (7.41, 43.76), (7.55, 43.90)]
+    with (
+        rasterio.open(tmp_path / report.raster.file) as ours,
+        rasterio.open(f"zip://{tile}!/N43E007.hgt") as theirs,
+    ):
+        assert [v[0] for v in ours.sample(monaco)] == [v[0] for v in theirs.sample(monaco)]
+        assert max(v[0] for v in ours.sample(monaco)) > 500
