@@ -213,8 +213,11 @@ def public_security(city: SampleCity, folder: Path, *, faulty: Path) -> None:
     write_delivery(faulty, "公安局", [wrong])
 
 
+CHECK_POINTS, CHECK_NOISE_M = 40, 0.1
+
+
 def housing(city: SampleCity, folder: Path) -> None:
-    """Buildings: a GeoPackage in EPSG:4548."""
+    """Buildings: a GeoPackage in EPSG:4548, with corners surveyed again to check them."""
     source = city.layers["building"]
     titles = {
         "id": "FWBH", "name": "JZWMC", "use_word": "YT", "floors": "CS", "height_m": "GD",
@@ -238,7 +241,19 @@ def housing(city: SampleCity, folder: Path) -> None:
             "built_year": "JCNF",
             "address": "DZ",
         },
+        "check_points": {
+            "file": "检查点.csv",
+            "encoding": "UTF-8",
+            "coordsys": "epsg:4548",
+            "columns": {"north": "X", "east": "Y"},
+        },
     }
+    corners = _xy(source.drawn)
+    rng = np.random.default_rng([len(corners), 11])
+    known = corners[rng.choice(len(corners), CHECK_POINTS, replace=False)]
+    known = known + rng.normal(0.0, CHECK_NOISE_M, known.shape)
+    table = pd.DataFrame({"X": np.round(known[:, 1], 3), "Y": np.round(known[:, 0], 3)})
+    files.write_csv(folder / "检查点.csv", table, "utf-8")
     write_delivery(folder, "住房和城乡建设局", [load])
 
 
