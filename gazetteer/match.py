@@ -218,7 +218,12 @@ def _candidates(
     for known, level in ((estate, Level.ESTATE), (road, Level.ROAD)):
         if known is not None and known.places:
             return [draft.named(place, level, lost) for place in known.places]
-    divisions = next((e for e in reversed(reading.edges) if e.codes), None)
+    # 扶贵村…，已向程江镇反映: the town named once more behind its village is not meant
+    divisions = max(
+        (e for e in reversed(reading.edges) if e.codes & reading.codes),
+        key=lambda e: e.kind,
+        default=next((e for e in reversed(reading.edges) if e.codes), None),
+    )
     if divisions is None:
         return []
     return [

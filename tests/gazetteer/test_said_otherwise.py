@@ -157,6 +157,20 @@ def test_what_bears_a_number_of_its_own_is_not_the_door_of_that_number(
 CONFIDENT = 0.9
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "程江镇扶贵村路灯坏了，已向程江镇反映",
+        "梅县区程江镇扶贵村往程江镇方向",
+        "扶贵村停水，请程江镇处理，梅县区",
+    ],
+)
+def test_a_town_named_once_more_behind_its_village_does_not_stand_for_it(
+    index: GazetteerIndex, text: str
+) -> None:
+    assert ask(index, text).candidates[0].code == "441403132212"
+
+
 def test_a_plate_of_another_town_is_found_and_says_so(index: GazetteerIndex) -> None:
     first = ask(index, "梅江区金山街道嘉应中路41号").candidates[0]
     assert any(reason.rule == "other-division" for reason in first.reasons)
