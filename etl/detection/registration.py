@@ -108,7 +108,8 @@ class Registration:
             varied = ((share - chance) ** 2).sum(axis=0) + _ASSUMED * spread / clusters
             found = spread * (_DISPLACED + _ASSUMED) / varied
             chances.append(chance)
-            weights.append(np.clip(found, 1.0, min(float(len(xy)), 400.0)))
+            # corners of one house are one place, however alike its surroundings are
+            weights.append(np.clip(found, 1.0, 1.5 * independent(xy)))
         shape = (-1, len(RADII))
         return cls(references, np.array(chances).reshape(shape), np.array(weights).reshape(shape))
 
