@@ -19,6 +19,7 @@ from psycopg import sql
 
 from etl.arrays import StagedLayer, after, positions, read
 from etl.checks import coverage, network, proximity
+from etl.checks.clearance import clearances, fields_between
 from etl.checks.finding import Rule
 from etl.checks.limits import fields_of
 from etl.checks.rules import RULES, Scope, Severity
@@ -66,6 +67,11 @@ LAYER_CHECKS: Mapping[str, LayerCheck] = {
     "no_overlap": LayerCheck(_overlaps, shapes=True),
     "no_gap": LayerCheck(_gaps, shapes=True),
     "dangling_end": LayerCheck(proximity.dangling_ends, shapes=True),
+    "clearance": LayerCheck(
+        clearances,
+        lambda p: {"section_mm"} | fields_between(p["limits"]),  # type: ignore[arg-type]
+        shapes=True,
+    ),
     "repeated_segment": LayerCheck(
         network.repeated_segments, lambda p: _ends(p) | named(p, "same"), centres=True
     ),

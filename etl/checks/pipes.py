@@ -200,16 +200,29 @@ def section_height(columns: Mapping[str, pa.Array], size: int) -> FloatArray:
 
     "600", "DN300", "Φ300" are diameters; of "1200X1000" the second number is the height.
     """
+    return _sections(columns, size)[:, 1]
+
+
+def section_widths(columns: Mapping[str, pa.Array], size: int) -> FloatArray:
+    """(n,) width of the section in metres: the diameter, or the first of two numbers."""
+    return _sections(columns, size)[:, 0]
+
+
+def _sections(columns: Mapping[str, pa.Array], size: int) -> FloatArray:
+    """(n, 2) width and height."""
     column = columns.get("section_mm")
     if column is None:
-        return np.full(size, np.nan)
+        return np.full((size, 2), np.nan)
     coded = column.cast(pa.string()).dictionary_encode()
-    heights = np.array([_height(str(text)) for text in coded.dictionary.to_pylist()] + [np.nan])
-    indices = coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False)
-    return np.asarray(heights[indices])
+    texts = [_section(str(text)) for text in coded.dictionary.to_pylist()]
+    known = np.array([*texts, (np.nan, np.nan)])
+    indices = coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
+    return np.asarray(known[indices])
 
 
 @lru_cache(maxsize=4096)
-def _height(text: str) -> float:
+def _section(text: str) -> tuple[float, float]:
     found = _SECTION.search(text)
-    return float(found[2] or found[1]) / 1000.0 if found else float("nan")
+    if found is None:
+        return float("nan"), float("nan")
+    return float(found[1]) / 1000.0, float(found[2] or found[1]) / 1000.0

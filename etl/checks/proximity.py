@@ -71,7 +71,7 @@ def dangling_ends(rule: Rule, lines: Whole) -> list[PlacedFinding]:
     if lines.shapes is None:
         return []
     tolerance = float(rule.parameters.get("tolerance_m", 1.0))
-    flat = _metric(lines.shapes)
+    flat = metric_shapes(lines.shapes)
     first, last = line_ends(flat)
     owner = np.tile(np.arange(len(flat)), 2)
     ends: ShapeArray = np.asarray(shapely.points(np.concatenate([first, last])), dtype=object)
@@ -110,7 +110,7 @@ def _told(
     return lines.findings(rule, sorted(found), lambda row: "；".join(found[row]))
 
 
-def _metric(shapes: ShapeArray) -> ShapeArray:
+def metric_shapes(shapes: ShapeArray) -> ShapeArray:
     """Shapes in metres on one scale for all, two-dimensional."""
     xy = shapely.get_coordinates(shapes)
     x, y = local_plane(xy[:, 0], xy[:, 1])

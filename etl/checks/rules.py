@@ -167,6 +167,12 @@ _SEGMENTS = (
         declared=True, takes=("start", "end", "same"),
     ),
     RuleSpec(
+        "clearance", "管线水平净距不足 pipes too near side by side", Scope.LAYER,
+        f"GB 50289-2016 4.1.9；{_CITY}",
+        "核对平面位置和管径；属实的说明保护措施 (check position and size; explain true ones)",
+        Severity.WARN, declared=True, needs=("limits",),
+    ),
+    RuleSpec(
         "same_at_node", "两侧管径或材质不一致 size or material changes", Scope.DELIVERY, _SURVEY,
         "在变化处设变径点、变材点，或改正属性 (put a 变径 or 变材 point there, or correct it)",
         Severity.WARN, declared=True, needs=("points", "fields"),

@@ -6,6 +6,7 @@ finding hides another. `findings.csv` beside a delivery says which rule names wh
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,6 +178,14 @@ def _depth_mistakes(survey: Survey) -> None:
     downhill = survey.line(points[1], points[2], 流向=0, **pipe)
     downhill["起点埋深"] -= 0.4  # to the top of the pipe, not to its invert
     survey.wrong_line("depth_elevation", downhill)
+    points, _ = survey.chain()
+    beside = [
+        survey.point(f"P{at}", point["Y"], point["X"] + 1.1, **{**drain, "特征": point["特征"]})
+        for at, point in enumerate(points)
+    ]
+    # 1.1 m between the axes of pipes 0.2 and 0.4 m wide
+    near = [survey.line(a, b, **pipe) for a, b in itertools.pairwise(beside)]
+    survey.wrong_line("clearance", *near)
 
 
 def write_faulty_survey(folder: Path) -> None:

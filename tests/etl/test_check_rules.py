@@ -13,6 +13,7 @@ import shapely
 
 from etl.checks import CheckError, RuleBook, Severity, network, proximity
 from etl.checks.__main__ import table
+from etl.checks.clearance import clearances
 from etl.checks.finding import Rule
 from etl.checks.limits import choose
 from etl.checks.metric import metres_per_degree
@@ -263,6 +264,28 @@ def test_size_and_material_change_at_fittings_only() -> None:
     found = network.changes_at_nodes(rule(LINES, "same_at_node"), whole(LINES, rows), points)
     assert ids(found) == ["1-2"]
     assert "由 200 变为 300" in found[0].reason
+
+
+def test_clearance_is_from_surface_to_surface_of_pipes_side_by_side() -> None:
+    def drawn(north: float, far: float | None = None) -> shapely.Geometry:
+        other = north if far is None else far
+        return shapely.LineString([(*at(0, north), 79.0), (*at(40, other), 79.0)])
+
+    rows = [
+        line("water", "1", "2", section_mm="200"),
+        line("near", "3", "4", class_code="PS", section_mm="400"),
+        line("far", "5", "6", class_code="PS", section_mm="400"),
+        line("unknown", "7", "8", class_code="PS"),
+        line("across", "9", "10", class_code="PS", section_mm="400"),
+        line("wide", "11", "12", section_mm="300"),
+    ]
+    heights = [(0.0, None), (1.2, None), (-1.4, None), (0.9, None), (-20.0, 20.0), (-3.2, None)]
+    shapes = np.array([drawn(*pair) for pair in heights], dtype=object)
+    found = clearances(rule(LINES, "clearance"), whole(LINES, rows, shapes=shapes))
+    # 1.2 - 0.3 m is too little; 1.4 - 0.3 m is enough for 200 mm, 1.8 - 0.35 m is not for 300 mm
+    assert ids(found) == ["near", "wide"]
+    assert "净距 0.90 m，至少 1 m" in found[0].reason
+    assert "净距 1.45 m，至少 1.5 m" in found[1].reason
 
 
 def test_near_twins_are_told_and_neighbours_of_another_kind_are_not() -> None:
