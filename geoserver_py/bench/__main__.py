@@ -27,7 +27,9 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         parts=tuple(arguments.only.split(",")) if arguments.only else Plan.parts,
     )
     if arguments.quick:
-        plan = replace(plan, seconds=3, warm=1, repeats=1, clients=(8,))
+        plan = replace(
+            plan, seconds=3, warm=1, repeats=1, clients=(8,), points=100_000, large=500_000
+        )
     return plan
 
 

@@ -48,13 +48,13 @@ def measure_loads(plan: Plan, cluster: ClusterInfo, say: Callable[[str], None]) 
     found = []
     for _ in range(plan.repeats):
         dsn = empty_database(cluster, DATABASE)
-        _settle(cluster)
+        settle(cluster)
         began = time.perf_counter()
         rows = load(dsn, delivery)
         found.append(Loaded("geoserver_py", "CSV, GB18030", rows, time.perf_counter() - began))
         for source, path in (("CSV, UTF-8", table), ("GeoPackage", package)):
-            _settle(cluster)
-            found.append(_ogr2ogr(dsn, source, path))
+            settle(cluster)
+            found.append(load_by_ogr2ogr(dsn, source, path))
         for one in found[-3:]:
             say(f"  {one.loader} from {one.source}: {one.rows} rows in {one.seconds:.1f} s")
     drop_database(cluster, DATABASE)
@@ -76,7 +76,8 @@ def _sources(plan: Plan, delivered: Path) -> tuple[Path, Path]:
 _POINTS = ("-oo", "X_POSSIBLE_NAMES=经度", "-oo", "Y_POSSIBLE_NAMES=纬度", "-a_srs", "EPSG:4490")
 
 
-def _ogr2ogr(dsn: str, source: str, path: Path) -> Loaded:
+def load_by_ogr2ogr(dsn: str, source: str, path: Path) -> Loaded:
+    """Load a table or package into a new table with primary key and spatial index."""
     command = ["ogr2ogr", "-f", "PostgreSQL", dsn, str(path), "-nln", "public.loaded"]
     command += ["-overwrite", "-lco", "GEOMETRY_NAME=geom", "-lco", "SPATIAL_INDEX=GIST"]
     command += ["--config", "PG_USE_COPY", "YES"]
@@ -92,9 +93,9 @@ def _ogr2ogr(dsn: str, source: str, path: Path) -> Loaded:
     return Loaded("ogr2ogr", source, int(row[0]) if row else 0, seconds)
 
 
-def _settle(cluster: ClusterInfo) -> None:
+def settle(cluster: ClusterInfo, database: str = DATABASE) -> None:
     """Write out what earlier steps left in memory, so that nobody pays for another's work."""
-    with psycopg.connect(cluster.dsn(DATABASE, SUPERUSER), autocommit=True) as connection:
+    with psycopg.connect(cluster.dsn(database, SUPERUSER), autocommit=True) as connection:
         connection.execute("CHECKPOINT")
 
 

@@ -28,6 +28,9 @@ class Plan:
     urls: int = 500
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Processes of each server in the second look at items; in the first, each has one."""
+    points: int = 1_000_000
+    large: int = 5_000_000
+    """Synthetic points: of the ETL's rates, and of its memory."""
     parts: tuple[str, ...] = ("etl", "items", "tiles", "extra")
 
     @property

@@ -24,6 +24,7 @@ from geoserver_py.bench.loading import Loaded, measure_loads
 from geoserver_py.bench.loads import Target, run_pgbench, run_wrk
 from geoserver_py.bench.peers import Server, ours, pygeoapi, tipg
 from geoserver_py.bench.plan import Plan
+from geoserver_py.bench.scale import Large, Scaled, measure_scale
 from geoserver_py.bench.stats import Measured, Ratio, medians, ratios
 from geoserver_py.bench.streams import Streamed, stalled, stream
 from geoserver_py.bench.verify import fetch, verify
@@ -42,6 +43,8 @@ class Outcome:
     sizes: dict[str, Mapping[str, float]] = field(default_factory=dict)
     measured: list[Measured] = field(default_factory=list)
     loads: list[Loaded] = field(default_factory=list)
+    scaled: list[Scaled] = field(default_factory=list)
+    large: Large | None = None
     streamed: Streamed | None = None
     seconds: float = 0.0
 
@@ -64,6 +67,8 @@ class Outcome:
             "medians": [asdict(one) for one in self.medians()],
             "ratios": [{**asdict(one), "reached": one.reached} for one in self.ratios()],
             "loads": [{**asdict(one), "rate": one.rate} for one in self.loads],
+            "scaled": [asdict(one) for one in self.scaled],
+            "large": asdict(self.large) if self.large else None,
             "streamed": asdict(self.streamed) if self.streamed else None,
             "seconds": self.seconds,
         }
@@ -106,6 +111,10 @@ class _Run:
         if "etl" in parts:
             self.say("bench: first load of components against ogr2ogr")
             self.outcome.loads = measure_loads(self.plan, self.cluster, self.say)
+            self.keep()
+            self.say("bench: points at scale, first and again, against ogr2ogr; memory")
+            found = measure_scale(self.plan, self.cluster, self.say)
+            self.outcome.scaled, self.outcome.large = found
             self.keep()
         if "items" in parts or "tiles" in parts:
             self._cases()

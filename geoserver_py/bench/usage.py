@@ -50,6 +50,12 @@ def children_cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def own_cpu_seconds() -> float:
+    """Return CPU seconds of this process alone."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
 def resident_mb(root: int) -> float:
     """Return resident memory of a process group in MiB (shared pages count once a process)."""
     return sum(map(_resident_kb, family(root))) / 1024
