@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.csv
-from scipy.spatial import cKDTree
+import shapely
 
 from geoserver_py.bench.points import X, Y, write_points
 from geoserver_py.bench.report import scale_rows
@@ -30,9 +30,9 @@ def test_points_are_in_the_city_and_apart(tmp_path: Path) -> None:
     assert lon.max() < extent.east
     assert extent.south < lat.min()
     assert lat.max() < extent.north
-    metres = np.column_stack((lon * 101_000, lat * 110_700))
-    nearest, _ = cKDTree(metres).query(metres, k=2)
-    assert nearest[:, 1].min() > 1
+    places = shapely.points(lon * 101_000, lat * 110_700)
+    first, second = shapely.STRtree(places).query(places, predicate="dwithin", distance=1)
+    assert np.array_equal(first, second), "no two within a metre"
 
 
 def test_figures_at_scale_are_ratios_of_one_turn() -> None:
