@@ -34,6 +34,11 @@ _NOTE = """\
 {notes}"""
 
 
+_ONCE = ("schedule", "expected_every")
+_WHOLE = ("area", "edges", "check_points")
+"""Keys of a load that only mean something where a delivery is whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Package:
     """What was written: data files, number of rows, and remarks such as another format."""
@@ -271,15 +276,16 @@ def _document(
     delivery: Delivery, parts: Sequence[_Part], folder: Path, name: str, notes: list[str]
 ) -> dict[str, Any]:
     """The delivery file of the package: the same mapping, the written files, mode append."""
-    document = {key: value for key, value in delivery.document.items() if key != "loads"}
+    # what is corrected comes once: it has no timetable, and nothing is deleted or measured by it
+    document = {k: v for k, v in delivery.document.items() if k not in (*_ONCE, "loads")}
     document["delivery"] = name
     parameters = delivery.datum_parameters
     if parameters is not None:
         home = delivery.path.parent.resolve()
         if parameters.is_file() and parameters.resolve().is_relative_to(home):
-            kept = folder / parameters.resolve().relative_to(home)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(parameters, kept)
+            copied = folder / parameters.resolve().relative_to(home)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(parameters, copied)
         else:
             document.pop("datum_parameters")
             notes.append(
@@ -292,7 +298,9 @@ def _document(
             continue
         at, _ = part.at
         if at not in loads:
-            loads[at] = {**delivery.document["loads"][at], "files": [], "mode": "append"}
+            stated = delivery.document["loads"][at]
+            kept = {key: value for key, value in stated.items() if key not in _WHOLE}
+            loads[at] = {**kept, "files": [], "mode": "append"}
         written = part.written
         entry = {
             "path": written.written,

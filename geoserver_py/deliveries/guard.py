@@ -6,12 +6,13 @@ by a URL, not by a format that names other files (a GDAL virtual data set).
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from etl.delivery import Delivery
+from etl.delivery import Delivery, FileSource, Load
 from layers.access import Principal
 from layers.definition import LayerDefinition
 
@@ -48,13 +49,36 @@ def check_delivery(
                 f"loads: 没有可交付的图层 {load.layer}；可交付 may be delivered to: "
                 f"{', '.join(deliverable(principal, known, city)) or '—'}"
             )
-        for file in load.files:
-            _require_inside(file.path, file.written or "", folder)
-            if getattr(file, "pull", None) is not None:
-                raise NotAllowed(
-                    f"files: 上传的交付只能用包内文件，不能写 url (only files of the package): "
-                    f"{file.written}"
-                )
+    for path in _paths(delivery.loads):
+        _require_inside(path, folder)
+    for file in _sources(delivery.loads):
+        if file.pull is not None or os.path.isabs(file.written or ""):
+            raise NotAllowed(
+                f"files: 上传的交付只能用包内文件，不能写 url (only files of the package): "
+                f"{(file.written or '')[:200]}"
+            )
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    """Every path in a delivery, whichever key names it: also those that a later version adds."""
+    if isinstance(value, Path):
+        yield value
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from _paths(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _paths(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _paths(inner)
+
+
+def _sources(loads: Sequence[Load]) -> Iterator[FileSource]:
+    for load in loads:
+        yield from load.files
+        if load.check_points is not None:
+            yield load.check_points.file
 
 
 def deliverable(
@@ -68,15 +92,8 @@ def deliverable(
     )
 
 
-def _require_inside(path: Path, written: str, folder: Path) -> None:
-    home = folder.resolve()
-    inside = path.resolve().is_relative_to(home)
-    if not inside or os.path.isabs(written) or "://" in written or written.startswith("/vsi"):
-        raise NotAllowed(
-            f"files: {written[:200]} 不在上传的文件里 (is not among the uploaded files)"
-        )
-
-
-def document_of(delivery: Mapping[str, Any]) -> dict[str, Any]:
-    """A delivery document as plain data that may be changed."""
-    return {**delivery, "loads": [dict(load) for load in delivery.get("loads", ())]}
+def _require_inside(path: Path, folder: Path) -> None:
+    text = str(path)
+    inside = "\x00" not in text and path.resolve().is_relative_to(folder.resolve())
+    if not inside:
+        raise NotAllowed(f"{path.name[:200]!r} 不在上传的文件里 (is not among the uploaded files)")

@@ -337,10 +337,12 @@ def test_rows_named_by_their_number_cannot_be_corrected_alone(store: str, tmp_pa
 def test_the_package_is_a_delivery_that_adds_and_deletes_nothing(
     store: str, tmp_path: Path
 ) -> None:
-    (report,) = deliver(tmp_path, store, [{"layer": "component", **table_of(tmp_path)}])
+    load = {"layer": "component", **table_of(tmp_path)}
+    (report,) = deliver(tmp_path, store, [load], expected_every="1 month")
     package = refused(tmp_path, store, report)
     document = yaml.safe_load((package.folder / "delivery.yaml").read_text("utf-8"))
     assert document["delivery"] == "test/corrected"
     assert [load["mode"] for load in document["loads"]] == ["append"]
     assert document["bureau"] == "城市管理和综合执法局"
+    assert "expected_every" not in document  # the correction of one delivery promises no other
     assert "改正" in (package.folder / "说明.txt").read_text("utf-8-sig")

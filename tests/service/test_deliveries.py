@@ -177,6 +177,14 @@ def test_a_delivery_file_that_reaches_out_is_refused(desk: Desk) -> None:
     [
         {"files": [{"path": "/etc/passwd"}]},
         {"files": [{"path": "link.csv"}]},
+        {"mode": "partial", "area": {"file": "../outside.geojson", "coordsys": "cgcs2000"}},
+        {
+            "check_points": {
+                "file": "/etc/passwd",
+                "coordsys": "cgcs2000",
+                "columns": {"lon": "x", "lat": "y"},
+            }
+        },
         {"files": [{"url": "http://127.0.0.1:1/wfs?x", "service": "wfs", "layer": "x"}]},
         {"files": [{"url": "postgresql://127.0.0.1/x", "layer": "x"}]},
         {"datum_parameters": "/etc/passwd"},
