@@ -116,7 +116,10 @@ def _distinct(own: list[Parameter], dynamic: Mapping[str, Parameter]) -> Iterabl
 def _item(
     operation: Operation, operation_id: str, parameters: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    problem = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/problem"}}}
+    problem = {
+        PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/problem"}},
+        "text/html": {"schema": {"type": "string"}},  # for browsers
+    }
     responses: dict[str, Any] = {
         str(status): {"description": description, **({"content": dict(media)} if media else {})}
         for status, (description, media) in operation.responses.items()
