@@ -280,9 +280,3 @@ def describe_layer(
     )
     if changed.rowcount:
         connection.execute("SELECT catalog.bump_generation()")
-
-
-def stored_report(connection: psycopg.Connection, run: int) -> Mapping[str, Any] | None:
-    """The report of a run as it was kept, or None for an unknown run."""
-    row = connection.execute("SELECT report FROM catalog.run WHERE id = %s", [run]).fetchone()
-    return None if row is None else (row[0] or {})

@@ -67,8 +67,9 @@ def _picked(batch: Batch, marks: Marks | None) -> pa.Table | None:
     drop = [name for name in batch.attributes.column_names if name in (*MARKS, GEOMETRY)]
     table = batch.attributes.filter(pa.array(keep)).drop_columns(drop)
     if marks is not None:
+        # 32 bits: a FileGDB of GDAL turns 64 into a real number
         cells = [marks[int(row)].cells for row in batch.rows[keep]]
-        table = table.append_column(MARKS[0], pa.array([int(c[0]) for c in cells], pa.int64()))
+        table = table.append_column(MARKS[0], pa.array([int(c[0]) for c in cells], pa.int32()))
         for at in (1, 2):
             table = table.append_column(MARKS[at], pa.array([c[at] for c in cells], pa.string()))
     shapes = batch.geometry[keep]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -78,9 +79,9 @@ def mend_vector(path: Path) -> None:
     assert [str(v) for v in table["行号"]] == [str(at + 1) for at in BAD]
     table["GLBJZT"] = "完好"
     table["SZDYWGBSM"] = "441402001001001"
-    options = {"encoding": "GB18030"} if path.suffix == ".shp" else {}
-    path.unlink()
-    pyogrio.write_dataframe(table, path, layer=layer, **options)
+    options = {".shp": {"encoding": "GB18030"}, ".gdb": {"driver": "OpenFileGDB"}}
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    pyogrio.write_dataframe(table, path, layer=layer, **options.get(path.suffix, {}))
 
 
 def mend_text(path: Path) -> None:
@@ -120,6 +121,13 @@ def geojson(folder: Path) -> dict[str, Any]:
     return {"files": ["部件.geojson"], "coordsys": "epsg:4548"}
 
 
+def gdb(folder: Path) -> dict[str, Any]:
+    pyogrio.write_dataframe(
+        plane(records()), folder / "部件.gdb", layer="部件", driver="OpenFileGDB"
+    )
+    return {"files": [{"path": "部件.gdb", "layer": "部件"}], "coordsys": "epsg:4548"}
+
+
 def table_of(folder: Path) -> dict[str, Any]:
     write_csv(folder / "部件.csv", records(), "gb18030")
     load = component_load("部件.csv")
@@ -147,6 +155,7 @@ CASES: dict[str, tuple[Callable[[Path], dict[str, Any]], Callable[[Path], None]]
     "shp": (shp, mend_vector),
     "gpkg": (gpkg, mend_vector),
     "geojson": (geojson, mend_vector),
+    "gdb": (gdb, mend_vector),
     "csv": (table_of, mend_text),
     "xlsx": (workbook, mend_sheet),
 }
