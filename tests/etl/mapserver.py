@@ -19,7 +19,7 @@ _LAYER = """
  LAYER NAME "{name}" TYPE {kind} STATUS ON CONNECTIONTYPE OGR CONNECTION "{file}" DATA "{name}"
   PROJECTION "init=epsg:{code}" END
   METADATA "wfs_title" "{name}" "gml_include_items" "all" "gml_featureid" "code"
-   "wfs_srs" "EPSG:{code} EPSG:4326" "gml_types" "auto" 
+   "wfs_srs" "EPSG:{code} EPSG:4326" "gml_types" "auto"
    "wfs_getfeature_formatlist" "geojson" "wfs_maxfeatures" "{most}" END
  END
 """

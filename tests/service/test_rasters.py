@@ -48,9 +48,11 @@ def rasters(city: City, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
 
 
 @pytest.fixture(scope="module")
-def seen(rasters: dict[str, Path], client: httpx.Client) -> dict[str, Path]:
+def seen(rasters: dict[str, Path], client: httpx.Client, city: City) -> dict[str, Path]:
     deadline = time.monotonic() + 20
-    while client.get("/collections/dem_public").status_code != 200:
+    # the restricted one was published last
+    key = {"X-API-Key": city.restricted_key}
+    while client.get("/collections/dem_restricted", headers=key).status_code != 200:
         assert time.monotonic() < deadline, "the service did not notice"
         time.sleep(0.1)
     return rasters
