@@ -1,7 +1,7 @@
 """Staged and live layers read as arrays, whole, for the rules that need them so.
 
-Geometry and fields come by one COPY into Arrow (0.5 s of CPU for 350 000 points; a fetch row by
-row takes 6 times that), only the columns that are asked for.
+Geometry and fields come by one COPY into Arrow, only the columns that are asked for (seven columns
+of 350 000 points: 0.45 s of CPU here, 0.25 s in the database).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from etl.datum.coordsys import FloatArray
 from etl.places import ShapeArray
 
 FEW_POINTS = 20
-"""Below so many check points an RMSE says little (GB/T 24356 asks for 20 to 50 a sheet)."""
+"""Below so many check points an RMSE says little; 20 to 50 are usual."""
 _FEWEST_PAIRS = 5
 
 
