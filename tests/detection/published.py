@@ -52,7 +52,8 @@ def write(path: Path, found: dict[str, Any], scored: list[Scored]) -> None:
         f"{found['machine']}. {found['files']} files with {found['row_groups']} row groups; "
         f"{found['seconds']} s of CPU in detection, at most {found['slowest_seconds']} s a file.",
         "",
-        f"{told}. The detector was worked on with the tuning half alone.",
+        f"{told}. The detector was worked on without the held-out half (save the first small files,"
+        " which `make test` asks).",
         "",
         markdown(found),
         "Every wrong answer:",
