@@ -32,6 +32,7 @@ from etl.readers.model import (
 )
 from etl.readers.ogr import open_ogr
 from etl.readers.service import is_service, open_service
+from etl.readers.sqlite import refuse_foreign_tables
 from etl.readers.table import open_table
 from etl.readers.xml import release, stream
 
@@ -118,6 +119,7 @@ def open_source(path: Path | str, options: ReadOptions | None = None) -> Source:
     if not where.exists():
         raise ReadError(where, "文件不存在。", "the file does not exist.")
     refused.refuse(where)
+    refuse_foreign_tables(where)
     return _OPENERS.get(where.suffix.lower(), open_ogr)(where, options or ReadOptions())
 
 

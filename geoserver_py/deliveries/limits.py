@@ -9,6 +9,9 @@ _DRIVERS = (
     "PostgreSQL", "PostGISRaster", "MySQL", "ODBC", "PGeo", "MSSQLSpatial", "OCI", "HANA", "Carto",
     "AmigoCloud", "Elasticsearch", "NGW", "PLScenes", "PLMOSAIC", "EEDA", "EEDAI", "DAAS", "STACIT",
     "STACTA", "GMLAS",
+    # a GDALG file is a command line that reads any file; these others hold paths, too
+    "GDALG", "ADBC", "GPSBabel", "PDS", "PDS4", "OGR_PDS", "ISIS3", "VICAR", "PCIDSK", "Idrisi",
+    "EDIGEO",
 )  # fmt: skip
 
 GDAL_ENVIRONMENT: Mapping[str, str] = {

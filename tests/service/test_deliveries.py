@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import stat
 import threading
 import time
@@ -218,8 +219,12 @@ def test_a_virtual_data_set_opens_no_other_file(desk: Desk, tmp_path: Path) -> N
         "<OGRVRTDataSource><OGRVRTLayer name='secret'>"
         f"<SrcDataSource>{secret}</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>"
     )
-    names = ("a.vrt", "b.geojson", "c.gpkg", "d.gml")
-    found = desk.settled(desk.send(packed(dict.fromkeys(names, virtual))))
+    command = f"gdal vector pipeline ! read {secret} ! write --output-format stream streamed"
+    streamed = json.dumps({"type": "gdal_streamed_alg", "command_line": command})
+    files = dict.fromkeys(("a.vrt", "b.geojson", "c.gpkg", "d.gml"), virtual)
+    files |= dict.fromkeys(("e.gdalg.json", "f.geojson"), streamed)
+    names = tuple(files)
+    found = desk.settled(desk.send(packed(files)))
     assert found["state"] == "refused", found
     assert "秘密" not in str(found)
     assert all(name in found["message"] for name in names)

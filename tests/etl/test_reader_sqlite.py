@@ -1,0 +1,76 @@
+"""Virtual tables of SQLite files read any path that they name: only indexes are let by."""
+
+import gzip
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+
+from etl.readers import ReadError, open_source
+
+
+def stored(path: Path, *statements: str) -> Path:
+    """A SQLite file whose schema holds statements that this process could not run itself."""
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE plain (id INTEGER)")
+        made.execute("INSERT INTO plain VALUES (1)")
+        made.execute("PRAGMA writable_schema = 1")
+        for number, text in enumerate(statements):
+            made.execute(
+                "INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql)"
+                " VALUES ('table', ?, ?, 0, ?)",
+                [f"t{number}", f"t{number}", text],
+            )
+        made.commit()
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE VIRTUAL TABLE t0 USING VirtualText('{}', 'UTF-8', 1, COMMA)",
+        "CREATE VIRTUAL TABLE t0 USING VirtualOGR('{}')",
+        "CREATE /* quietly */ VIRTUAL TABLE t0 USING VirtualOGR('{}')",
+    ],
+)
+@pytest.mark.parametrize("name", ["a.sqlite", "a.gpkg", "a.shp", "a.json"])
+def test_a_virtual_table_reads_no_other_file(tmp_path: Path, text: str, name: str) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a,b\n秘密,2\n", "utf-8")
+    path = stored(tmp_path / name, text.format(secret))
+    with pytest.raises(ReadError) as refused:
+        open_source(path)
+    assert "虚拟表" in refused.value.zh
+
+
+def test_a_packed_database_and_a_name_inside_an_archive_are_refused(tmp_path: Path) -> None:
+    plain = stored(tmp_path / "a.sqlite")
+    assert open_source(plain).info.layers
+    packed = tmp_path / "a.osm.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    named = plain.rename(tmp_path / "a.zip!b.sqlite")
+    for path in (packed, named):
+        with pytest.raises(ReadError):
+            open_source(path).info  # noqa: B018 - a property that reads
+
+
+@pytest.mark.parametrize(("driver", "options"), [("GPKG", {}), ("SQLite", {"SPATIALITE": "YES"})])
+def test_spatial_indexes_are_no_foreign_tables(
+    tmp_path: Path, driver: str, options: dict[str, str]
+) -> None:
+    path = tmp_path / f"good.{driver.lower()}"
+    pyogrio.raw.write(
+        path,
+        geometry=shapely.to_wkb(shapely.points([[116.0, 24.0]])),
+        field_data=[np.array([1])],
+        fields=["a"],
+        geometry_type="Point",
+        crs="EPSG:4490",
+        driver=driver,
+        dataset_options=options,
+    )
+    assert open_source(path).layer.feature_count == 1
