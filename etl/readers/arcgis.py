@@ -79,6 +79,22 @@ class ArcgisSource:
             None,
         )
 
+    def _require_declared(self, stated: Any) -> None:
+        """ServiceError for a page in another CRS than the layer's; one that says none passes."""
+        if not isinstance(stated, dict):
+            return
+        reference = self._meta.get("extent", {}).get("spatialReference", {})
+        codes, here = (
+            {c for c in (found.get("latestWkid"), found.get("wkid")) if c}
+            for found in (reference, stated)
+        )
+        if here and not here & codes:
+            raise ServiceError(
+                self.url,
+                f"图层声明坐标系 {sorted(codes)}，回答的坐标却是 {sorted(here)}。",
+                f"the layer is said to be in {sorted(codes)}, the answer is in {sorted(here)}.",
+            )
+
     @cached_property
     def info(self) -> SourceInfo:
         """The one layer of the URL."""
@@ -109,6 +125,7 @@ class ArcgisSource:
             features = page.get("features") if isinstance(page, dict) else None
             if not isinstance(features, list):
                 raise ServiceError(self.url, "查询失败。", f"the query failed ({str(page)[:200]}).")
+            self._require_declared(page.get("spatialReference"))
             if features:
                 records = [
                     {k: _date(v) if k in dates else v for k, v in f["attributes"].items()}

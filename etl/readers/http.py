@@ -101,6 +101,12 @@ def _place(url: str) -> tuple[str | None, int | None]:
     return parts.hostname, parts.port
 
 
+def _leads_away(url: str, known: str) -> bool:
+    """Whether a URL leads from `known` to another host or port, or from https to http."""
+    bare = url.lower().startswith("http:") and known.lower().startswith("https:")
+    return _place(url) != _place(known) or bare
+
+
 class _SameHost(urllib.request.HTTPRedirectHandler):
     """Redirects stay on the host and port that the delivery names (and may turn to https)."""
 
@@ -113,12 +119,13 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
         headers: Any,
         newurl: str,
     ) -> urllib.request.Request | None:
-        if _place(newurl) != _place(req.full_url) or not newurl.startswith(("http:", "https:")):
+        if _leads_away(newurl, req.full_url) or not newurl.startswith(("http:", "https:")):
             host = urllib.parse.urlsplit(newurl).hostname
             raise ServiceError(
                 req.full_url,
-                f"服务转向另一主机 {host}，交付未写明，不予访问。",
-                f"the service redirects to {host}, a host that the delivery does not name.",
+                f"服务转向另一主机 {host} 或不加密的地址，交付未写明，不予访问。",
+                f"the service redirects to {host}, a host that the delivery does not name, or "
+                f"from https to http.",
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -157,11 +164,12 @@ class Web:
 
     @contextmanager
     def _open(self, url: str, accept: str) -> Iterator[HTTPResponse]:
-        if _place(checked(url)) != _place(self.url):
+        if _leads_away(checked(url), self.url):
             raise ServiceError(
                 self.url,
-                "服务的链接指向交付未写明的主机。",
-                "a link of the service leads to a host that the delivery does not name.",
+                "服务的链接指向交付未写明的主机，或不加密的地址。",
+                "a link of the service leads to a host that the delivery does not name, or from "
+                "https to http.",
             )
         request = urllib.request.Request(url, headers={"Accept": accept, **self.headers})
         opener = urllib.request.build_opener(_SameHost)
@@ -182,7 +190,8 @@ class Web:
 
     def _chunks(self, response: HTTPResponse, url: str, limit: int) -> Iterator[bytes]:
         began, size = time.monotonic(), 0
-        while chunk := response.read(_CHUNK):
+        # read1 gives what is there: a server that drips does not get past the limit of time
+        while chunk := response.read1(_CHUNK):
             size += len(chunk)
             self.received += len(chunk)
             if size > limit or self.received > MAX_PULL_BYTES:

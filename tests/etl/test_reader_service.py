@@ -5,18 +5,23 @@ The server here speaks ArcGIS REST as documented for FeatureServer layers, from 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import io
 import json
 import re
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from etl.readers import ReadError, ReadOptions, open_source
+from etl.readers import ReadError, ReadOptions, http, open_source
 from etl.readers.arcgis import esri
+from etl.readers.http import Web, _SameHost
 from etl.readers.service import open_service
 
 EDITED = [1_790_000_000_000 + 86_400_000 * i for i in range(25)]
@@ -62,6 +67,7 @@ class Arcgis(BaseHTTPRequestHandler):
                 chosen, more = [], False
             answer = {
                 "exceededTransferLimit": more,
+                "spatialReference": {"wkid": 4490 if path.startswith("/turned") else 4548},
                 "features": [
                     {
                         "attributes": {"OBJECTID": i, "名称": f"輋𣒍{i}", "edited": EDITED[i]},
@@ -120,6 +126,64 @@ def test_a_service_that_gives_less_than_it_counted_is_an_error(host):
     source = open_source(f"arcgis+http://{host}/short/FeatureServer/0")
     with pytest.raises(ReadError, match="25 features, 10 came"):
         list(source.batches())
+
+
+def test_a_page_in_another_crs_than_the_layer_says_is_an_error(host):
+    source = open_source(f"arcgis+http://{host}/turned/MapServer/0")
+    with pytest.raises(ReadError, match=r"said to be in \[4548\], the answer is in \[4490\]"):
+        list(source.batches())
+
+
+def test_no_link_and_no_redirect_leads_from_https_to_http():
+    web = Web("https://a.example/wfs", {"Authorization": "Basic c2VjcmV0"})
+    for elsewhere in ("http://a.example/next", "https://b.example/next", "https://a.example:8/x"):
+        with pytest.raises(ReadError, match="leads to a host"):
+            web.json(elsewhere)
+        with pytest.raises(ReadError, match="redirects to"):
+            _SameHost().redirect_request(
+                urllib.request.Request(web.url), io.BytesIO(), 302, "", {}, elsewhere
+            )
+    redirected = _SameHost().redirect_request(
+        urllib.request.Request("http://a.example/x"),
+        io.BytesIO(),
+        302,
+        "",
+        {},
+        "https://a.example/y",
+    )
+    assert redirected is not None
+
+
+def test_a_server_that_drips_is_given_up(monkeypatch):
+    monkeypatch.setattr(http, "ANSWER_SECONDS", 0.3)
+    given_up = threading.Event()
+
+    class Drip(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            for _ in range(100):  # ten seconds
+                with contextlib.suppress(OSError):
+                    self.wfile.write(b" ")
+                if given_up.wait(0.1):
+                    return
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep the test output clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Drip) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/x"
+        began = time.monotonic()
+        try:
+            with pytest.raises(ReadError, match="silent"):
+                Web(url).json(url)
+            assert time.monotonic() - began < 5
+        finally:
+            given_up.set()
+            server.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize(
