@@ -7,6 +7,7 @@ Paths are relative to the delivery file; `url` names a running service instead.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,10 @@ from etl.area import AreaKeys, parse_area
 from etl.pull import PullError, parse_pull
 from etl.readers.service import Pull
 from etl.timetable import Timetable, parse_span, parse_timetable
+
+MAX_BYTES = 10_000_000
+"""Of a delivery file: one that maps thousands of codes has less than one."""
+MAX_ENTRIES = 1_000_000
 
 
 class DeliveryError(ValueError):
@@ -202,13 +207,39 @@ _COLUMN_PAIRS = (("x", "y", False), ("lon", "lat", False), ("east", "north", Tru
 def load_delivery(path: Path) -> Delivery:
     """Read a delivery file; DeliveryError names the key at fault and what it should hold."""
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise _too_large(path)
         document = yaml.safe_load(path.read_text("utf-8"))
+        if _entries(document, {}) > MAX_ENTRIES:
+            raise _too_large(path)
     except FileNotFoundError as missing:
         raise DeliveryError(f"{path}: 没有这个交付文件 (no such delivery file)") from missing
     except (yaml.YAMLError, UnicodeDecodeError) as bad:
         sentence = " ".join(str(bad).split())
         raise DeliveryError(f"{path}: 不是 UTF-8 的 YAML (not YAML in UTF-8): {sentence}") from bad
+    except RecursionError as deep:
+        raise _too_large(path) from deep
     return parse_delivery(document, path)
+
+
+def _too_large(path: Path) -> DeliveryError:
+    return DeliveryError(
+        f"{path}: 交付文件过大、嵌套过深或引用自身 (too large, too deep, or it contains itself)"
+    )
+
+
+def _entries(value: Any, counted: dict[int, float]) -> float:
+    """Entries of a document with its aliases written out; infinite where one contains itself.
+
+    A few lines of aliases may stand for more entries than anything could walk through.
+    """
+    inner = value.values() if isinstance(value, Mapping) else value
+    if not isinstance(value, Mapping | list):
+        return 1
+    if id(value) not in counted:
+        counted[id(value)] = math.inf
+        counted[id(value)] = 1 + sum(_entries(one, counted) for one in inner)
+    return counted[id(value)]
 
 
 def parse_delivery(document: Any, path: Path) -> Delivery:

@@ -7,6 +7,7 @@ A COG is read by ranges of its file (RFC 9110, section 14), so GDAL, QGIS and th
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -23,6 +24,7 @@ from layers.rasters import PublishedRaster
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 THEME = "影像与高程"
+_PLACE = re.compile(r"[0-9]{1,18}")  # int() refuses thousands of digits
 _KINDS = {
     "image": Title("影像", "imagery"),
     "elevation": Title("高程模型", "elevation model"),
@@ -107,7 +109,7 @@ def _usable_range(headers: Headers, size: int) -> bool:
     for part in parts.split(","):
         start, dash, end = part.strip().partition("-")
         given = [value for value in (start, end) if value]
-        if not dash or not given or not all(v.isascii() and v.isdigit() for v in given):
+        if not dash or not given or not all(_PLACE.fullmatch(value) for value in given):
             return False
         outside = int(start) >= size or (end and int(end) < int(start)) if start else int(end) == 0
         if outside:

@@ -33,6 +33,7 @@ MAX_BYTES = 50_000_000_000
 MAX_FILES = 20_000
 _MAX_RATIO = 500  # a DXF or CSV packs to a twentieth; more than this is a bomb
 _SMALL = 100_000_000  # below this a ratio says nothing
+_SPARE_BYTES = 1_000_000_000  # the database may live on the same disk
 
 # Parts of a data set, or papers beside it: never data sets of their own.
 _PARTS = frozenset(
@@ -79,12 +80,12 @@ def unpack(path: Path, folder: Path, max_bytes: int = MAX_BYTES) -> None:
                 f"压缩包解开有 {len(entries)} 个文件、{size} 字节，超出限度。",
                 f"it unpacks to {len(entries)} files and {size} bytes, more than is accepted.",
             )
-        free = shutil.disk_usage(folder).free
+        free = shutil.disk_usage(folder).free - _SPARE_BYTES
         if size > free:
             raise ReadError(
                 path,
-                f"解开需要 {size} 字节，临时目录只有 {free} 字节。",
-                f"it needs {size} bytes, the temporary folder has {free}.",
+                f"解开需要 {size} 字节，临时目录只有 {max(free, 0)} 字节可用。",
+                f"it needs {size} bytes, the temporary folder has {max(free, 0)} to spare.",
             )
         for entry in entries:
             name = member_name(entry).replace("\\", "/")

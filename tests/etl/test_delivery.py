@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from etl.delivery import DeliveryError, Mode, load_delivery, parse_delivery
+from etl.delivery import MAX_BYTES, DeliveryError, Mode, load_delivery, parse_delivery
 
 BASE: dict[str, Any] = {
     "delivery": "bureau/2026-11",
@@ -77,3 +77,29 @@ def test_what_is_no_yaml_and_what_is_not_there(tmp_path: Path) -> None:
     path.write_bytes("bureau: 城管局".encode("gbk"))
     with pytest.raises(DeliveryError, match="UTF-8"):
         load_delivery(path)
+
+
+def test_a_delivery_file_of_few_bytes_and_endless_entries_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "delivery.yaml"
+    doubled = "".join(f"z{n}: &z{n} [*z{n - 1}, *z{n - 1}]\n" for n in range(1, 60))
+    for text in (
+        "z0: &z0 [a]\n" + doubled,
+        "loads: &own [*own]\n",
+        "[" * 20_000,
+        "bureau: b\n" * (MAX_BYTES // 10 + 1),
+    ):
+        path.write_text(text, "utf-8")
+        with pytest.raises(DeliveryError, match="too large, too deep"):
+            load_delivery(path)
+
+
+def test_aliases_of_a_delivery_file_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "delivery.yaml"
+    path.write_text(
+        "delivery: a\nbureau: b\ncity: meizhou\nsynthetic: false\nloads:\n"
+        "- {layer: building, files: [a.shp], fields: &same {name: 名称}}\n"
+        "- {layer: building, files: [b.shp], fields: *same}\n",
+        "utf-8",
+    )
+    first, second = load_delivery(path).loads
+    assert first.fields == second.fields

@@ -113,7 +113,9 @@ def test_a_range_outside_the_file(seen: dict[str, Path], client: httpx.Client, t
     assert answer.json()["status"] == 416
 
 
-@pytest.mark.parametrize("text", ["lines=1-2", "bytes", "bytes=a-b", "bytes="])
+@pytest.mark.parametrize(
+    "text", ["lines=1-2", "bytes", "bytes=a-b", "bytes=", f"bytes={'9' * 5000}-"]
+)
 def test_a_range_that_is_none_is_ignored(
     seen: dict[str, Path], client: httpx.Client, text: str
 ) -> None:
