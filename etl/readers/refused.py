@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from etl.readers.model import ReadError
@@ -89,6 +90,14 @@ _BY_SUFFIX: dict[str, tuple[str, str]] = {
 
 SUFFIXES = frozenset(_BY_SUFFIX)
 
+_OTHER_TABLES = (
+    "无缝图层和视图只写着别的 TAB 文件的路径，没有数据；请在 MapInfo 中另存副本（文件 → "
+    "另存副本为），交付各个普通表。",
+    "a seamless table or a view only names other tables; save a copy of each table "
+    "(File → Save Copy As) and deliver those.",
+)
+_NAMES_TABLES = re.compile(rb"isseamless|create\s+view|open\s+table", re.IGNORECASE)
+
 
 def refuse(path: Path) -> None:
     """ReadError that names the export for a format of `SUFFIXES`; nothing for any other file.
@@ -101,5 +110,18 @@ def refuse(path: Path) -> None:
             head = stream.read(6)
         if head[:4] == b"AC10" and head[4:].isdigit():
             named = _CAD
+    if named is None and _names_other_tables(path):
+        named = _OTHER_TABLES
     if named is not None:
         raise ReadError(path, *named)
+
+
+def _names_other_tables(path: Path) -> bool:
+    """Whether a MapInfo table, or one of a folder, has GDAL open tables by a path of its own."""
+    tables = path.iterdir() if path.is_dir() else (path,)
+    return any(
+        table.suffix.lower() == ".tab"
+        and table.is_file()
+        and _NAMES_TABLES.search(table.read_bytes()) is not None
+        for table in tables
+    )

@@ -11,7 +11,7 @@ _DRIVERS = (
     "STACTA", "GMLAS",
     # a GDALG file is a command line that reads any file; these others hold paths, too
     "GDALG", "ADBC", "GPSBabel", "PDS", "PDS4", "OGR_PDS", "ISIS3", "VICAR", "PCIDSK", "Idrisi",
-    "EDIGEO",
+    "EDIGEO", "MiraMonVector",
 )  # fmt: skip
 
 GDAL_ENVIRONMENT: Mapping[str, str] = {

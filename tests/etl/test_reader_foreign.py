@@ -1,4 +1,4 @@
-"""Virtual tables of SQLite files read any path that they name: only indexes are let by."""
+"""Files that have GDAL read other files are refused: virtual tables, seamless MapInfo tables."""
 
 import gzip
 import sqlite3
@@ -74,3 +74,30 @@ def test_spatial_indexes_are_no_foreign_tables(
         dataset_options=options,
     )
     assert open_source(path).layer.feature_count == 1
+
+
+@pytest.mark.parametrize("name", ["seamless.tab", "seamless.TAB", "folder"])
+def test_a_seamless_table_reads_no_other_table(tmp_path: Path, name: str) -> None:
+    def written(path: Path, field: str, value: str, shape: object) -> None:
+        pyogrio.raw.write(
+            path,
+            geometry=shapely.to_wkb(np.array([shape])),
+            field_data=[np.array([value], dtype=object)],
+            fields=[field],
+            geometry_type="Polygon",
+            crs="EPSG:4326",
+            driver="MapInfo File",
+        )
+
+    for folder in ("theirs", "mine"):
+        (tmp_path / folder).mkdir()
+    written(tmp_path / "theirs" / "secret.tab", "nm", "秘密", shapely.box(115, 23, 116, 24))
+    index = tmp_path / "mine" / "seamless.tab"
+    written(index, "Table", "../theirs/secret.tab", shapely.box(115, 23, 117, 25))
+    assert open_source(index).layer.feature_count == 1  # a table of paths is a table
+    text = index.read_text("latin-1").rstrip()
+    index.write_text(f'{text}\nbegin_metadata\n"\\IsSeamless" = "TRUE"\nend_metadata\n', "latin-1")
+    opened = index.parent if name == "folder" else index.rename(index.with_name(name))
+    with pytest.raises(ReadError) as refused:
+        open_source(opened)
+    assert "无缝" in refused.value.zh
