@@ -19,9 +19,8 @@ from etl.arrays import StagedLayer
 from etl.batch import CheckedBatch, Line
 from etl.checks.finding import RULE_TITLES, RuleBook, Severity
 from etl.datum import DatumChain, DatumRegistry
-from etl.datum.coordsys import FloatArray
 from etl.delivery import Delivery, FileSource, Load, Mode
-from etl.detection import Detection, References, detect
+from etl.detection import Detection, References
 from etl.inspect import declared_name
 from etl.judge import judge_layer, judge_together
 from etl.ledger import Rejection
@@ -35,7 +34,8 @@ from etl.report.model import SAMPLE_PLACES, SAMPLE_ROWS
 from etl.segments import SegmentSource
 from etl.sink import Sink
 from etl.spread import Checks, InTurn
-from etl.trusted import datum_contradicted, trusted_around
+from etl.trusted import trusted_around
+from etl.watch import DatumWatch
 from layers.building import Building, Connect
 from layers.city import CityProfile
 from layers.codes import CodeList
@@ -328,64 +328,42 @@ def _judged(
     chain: DatumChain | None,
     at: int,
 ) -> Iterator[Batch]:
-    """The batches; the datum detection looks at the first one before it is let through."""
-    batches = iter(source.batches())
-    first = next(batches, None)
-    if first is None:
+    """The batches, watched by the datum detection; LoadBlocked at an unanswered objection."""
+    if chain is None:
+        yield from source.batches()
         return
-    if chain is not None:
-        found = _detect(context, work.definition, load, first, chain)
-        answer = load.answers.get("datum")
-        work.files[at] = replace(
-            work.files[at],
-            detection={**found.to_json(), "sentence": found.objection or found.summary},
-            answer=answer,
-        )
-        if found.objection is not None and answer is None:
-            raise LoadBlocked(
-                f"{work.files[at].file}: {found.objection} 请改正交付文件，或用 answers: "
-                f"{{datum: 理由}} 答复 (correct the delivery, or answer with a reason)"
-            )
-    yield first
-    yield from batches
-
-
-def _detect(
-    context: Context, definition: LayerDefinition, load: Load, batch: Batch, chain: DatumChain
-) -> Detection:
-    """What the numbers say of the stated datum, alone and beside what is loaded there already."""
-    if batch.positions is not None:
-        known = batch.positions.known()
-        sample = np.column_stack((batch.positions.x[known], batch.positions.y[known]))
-    else:
-        coordinates, index = shapely.get_coordinates(batch.geometry, return_index=True)
-        sample = coordinates[np.unique(index, return_index=True)[1]]
     named = load.columns
-
-    def judged(part: FloatArray, references: References | None) -> Detection:
-        return detect(
-            part,
-            profile=context.frame,
-            registry=context.registry,
-            references=references,
-            declared=chain.source.name,
-            field_names=None if named is None else (named.x, named.y),
-            axes_stated=True,
-        )
-
-    alone = judged(sample, context.reference)
-    if context.reference is not None or alone.objection is not None:
-        return alone
-    lon, lat, _ = chain.apply(sample[:, 0], sample[:, 1])
-    window = trusted_around(
-        context.log, definition, context.known, context.delivery.synthetic, lon, lat
+    watch = DatumWatch(
+        chain=chain,
+        frame=context.frame,
+        registry=context.registry,
+        reference=context.reference,
+        field_names=None if named is None else (named.x, named.y),
+        trusted=lambda lon, lat: trusted_around(
+            context.log, work.definition, context.known, context.delivery.synthetic, lon, lat
+        ),
     )
-    if window is None:
-        return alone
-    beside = judged(sample[window.inside], window.references)
-    if beside.agreement == "confirms" or datum_contradicted(beside):
-        return beside
-    return alone
+    for batch in source.batches():
+        _confirmed(work, load, at, watch.see(batch))
+        yield batch
+    _confirmed(work, load, at, watch.end())
+
+
+def _confirmed(work: LayerWork, load: Load, at: int, found: Detection | None) -> None:
+    """Record what detection says of the stated datum; LoadBlocked at an unanswered objection."""
+    if found is None:
+        return
+    answer = load.answers.get("datum")
+    work.files[at] = replace(
+        work.files[at],
+        detection={**found.to_json(), "sentence": found.objection or found.summary},
+        answer=answer,
+    )
+    if found.objection is not None and answer is None:
+        raise LoadBlocked(
+            f"{work.files[at].file}: {found.objection} 请改正交付文件，或用 answers: "
+            f"{{datum: 理由}} 答复 (correct the delivery, or answer with a reason)"
+        )
 
 
 def _account(context: Context, work: LayerWork, checked: CheckedBatch, at: int) -> None:

@@ -41,6 +41,8 @@ class Window:
 
 
 DATUM_KINDS = frozenset({"gcj02", "bd09", "wrong_datum", "beijing54", "xian80"})
+OBFUSCATED = frozenset({"gcj02", "bd09"})
+"""Offsets that vary over the city, so that a part of a file shows them and nothing else does."""
 
 
 def datum_contradicted(found: Detection) -> bool:
@@ -49,9 +51,12 @@ def datum_contradicted(found: Detection) -> bool:
     Only an offset that is a datum's own counts: lamps stand some metres beside the houses they
     are compared with, which is a shift too, but no mistake.
     """
-    return (
-        found.objection is not None and found.kind in DATUM_KINDS and found.confidence == "certain"
+    if found.objection is None or found.confidence != "certain":
+        return False
+    mixed = found.kind == "mixed_datums" and any(
+        group.verdict is not None and group.verdict.datum in OBFUSCATED for group in found.groups
     )
+    return mixed or found.kind in DATUM_KINDS
 
 
 def trusted_around(

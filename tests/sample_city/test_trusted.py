@@ -93,3 +93,28 @@ def test_a_rightly_stated_datum_is_not_objected_to(
     path = deliver(tmp_path / name, truth, name, datum, datum, 300)
     (report,) = run_delivery(path, trusted_dsn)
     assert report.status is Status.SUCCEEDED, report.reason
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_a_datum_that_changes_far_behind_in_a_long_file_is_objected_to(
+    trusted_dsn: str, truth: Path, tmp_path: Path, mixed: bool
+) -> None:
+    """The first 50 000 rows are right; a third of the file behind them comes from phones."""
+    doors = gpd.read_parquet(truth / "address.parquet").geometry
+    generator = np.random.default_rng(20261122)
+    drawn = generator.integers(0, len(doors), 75_000)
+    lon = doors.x.to_numpy()[drawn] + generator.normal(0, 2e-6, len(drawn))
+    lat = doors.y.to_numpy()[drawn] + generator.normal(0, 2e-6, len(drawn))
+    if mixed:
+        lon[50_000:], lat[50_000:] = gcj02_from_wgs84(lon[50_000:], lat[50_000:])
+    name = f"long-{mixed}"
+    path = deliver(tmp_path / name, truth, name, "cgcs2000", "cgcs2000", 1)
+    table = pd.DataFrame({"标识": [f"{name}-{i}" for i in range(len(drawn))], "名称": "店"})
+    table["经度"], table["纬度"] = np.round(lon, 8), np.round(lat, 8)
+    table.to_csv(path.with_name("places.csv"), index=False)
+    (report,) = run_delivery(path, trusted_dsn)
+    if mixed:
+        assert report.status is Status.BLOCKED
+        assert "gcj02" in (report.reason or "")
+    else:
+        assert report.status is Status.SUCCEEDED, report.reason
