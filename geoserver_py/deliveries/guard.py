@@ -59,6 +59,23 @@ def check_delivery(
             )
 
 
+def delivery_file(folder: Path) -> Path | None:
+    """The delivery file of an upload, None without one; NotAllowed where there are several.
+
+    What a Mac packs beside the files, and hidden folders, hold none.
+    """
+    found = [
+        path
+        for suffix in ("yaml", "yml")
+        for path in sorted(folder.rglob(f"delivery.{suffix}"))
+        if not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
+    ]
+    if len(found) > 1:
+        listed = "、".join(path.relative_to(folder).as_posix() for path in found)
+        raise NotAllowed(f"一次只交一个 delivery.yaml，找到 (one at a time, found) {listed}")
+    return found[0] if found else None
+
+
 def _paths(value: Any) -> Iterator[Path]:
     """Every path in a delivery, whichever key names it: also those that a later version adds."""
     if isinstance(value, Path):

@@ -21,7 +21,12 @@ from etl.schedule import Standing, standings_async
 from geoserver_py.deliveries import intake, store
 from geoserver_py.deliveries.folders import form_path, upload_folder
 from geoserver_py.deliveries.form import choices, delivery_document, with_answers
-from geoserver_py.deliveries.guard import NotAllowed, check_delivery, deliverable
+from geoserver_py.deliveries.guard import (
+    NotAllowed,
+    check_delivery,
+    deliverable,
+    delivery_file,
+)
 from geoserver_py.deliveries.store import UNDER_WAY, Upload
 from geoserver_py.operations import Call, Operation, Parameter, read_body
 from geoserver_py.problems import Problem, invalid_parameter, not_found
@@ -264,14 +269,14 @@ async def _answer(call: Call) -> Response:
     if upload.state not in ("blocked", "failed", "broken"):
         raise _not_now(upload)
     folder = upload_folder(call.services.settings.upload_home, upload.id)
-    path = next(iter(sorted(folder.files.rglob("delivery.y*ml"))), None)
-    if path is None:
-        raise not_found("交付文件", "delivery file;")
     try:
+        path = delivery_file(folder.files)
+        if path is None:
+            raise not_found("交付文件", "delivery file;")
         body = await _body(call)
         given = body.get("answers") if isinstance(body, dict) else body
         document = with_answers(load_delivery(path).document, given)
-    except DeliveryError as wrong:
+    except (DeliveryError, NotAllowed) as wrong:
         raise _bad_statement(wrong) from wrong
     return await _start(call, upload, document)
 
@@ -280,8 +285,8 @@ async def _start(call: Call, upload: Upload, document: Mapping[str, Any]) -> Res
     """Write the delivery file and run it, if it states what it may."""
     settings = call.services.settings
     folder = upload_folder(settings.upload_home, upload.id)
-    path = next(iter(sorted(folder.files.rglob("delivery.y*ml"))), folder.files / "delivery.yaml")
     try:
+        path = delivery_file(folder.files) or folder.files / "delivery.yaml"
         delivery = parse_delivery(document, path)
         check_delivery(delivery, folder.files, call.principal, load_definitions(), settings.city)
     except (DeliveryError, NotAllowed) as wrong:

@@ -38,7 +38,12 @@ from etl.run import run_delivery
 from geoserver_py.deliveries import store
 from geoserver_py.deliveries.folders import UNPACKED, form_path, upload_folder
 from geoserver_py.deliveries.form import describe
-from geoserver_py.deliveries.guard import NotAllowed, check_delivery, deliverable
+from geoserver_py.deliveries.guard import (
+    NotAllowed,
+    check_delivery,
+    deliverable,
+    delivery_file,
+)
 from geoserver_py.deliveries.store import Upload
 from geoserver_py.settings import Settings, load_settings
 from layers.access import Principal
@@ -127,20 +132,6 @@ def _prepare(settings: Settings, connection: psycopg.Connection[Any], upload: Up
     if not entries:
         raise _Refused("；".join(notes) or "没有可读的数据文件 (no file that can be read)")
     store.note(connection, upload.id, "waiting", inspection={"entries": entries, "notes": notes})
-
-
-def delivery_file(folder: Path) -> Path | None:
-    """The delivery file of an upload; refused where there are several."""
-    found = [
-        path
-        for suffix in ("yaml", "yml")
-        for path in sorted(folder.rglob(f"delivery.{suffix}"))
-        if not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
-    ]
-    if len(found) > 1:
-        listed = "、".join(path.relative_to(folder).as_posix() for path in found)
-        raise _Refused(f"一次只交一个 delivery.yaml，找到 (one at a time, found) {listed}")
-    return found[0] if found else None
 
 
 def _look(

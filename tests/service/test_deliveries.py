@@ -146,6 +146,25 @@ def test_an_objection_is_answered_with_a_reason_that_is_recorded(desk: Desk) -> 
     assert answered["reports"][0]["files"][0]["answer"] == reason
 
 
+def test_what_a_mac_packs_beside_the_files_is_no_delivery_file(desk: Desk) -> None:
+    """Neither when the files are looked at, nor when an answer is written into it."""
+    made = stated("城管局/Mac", columns={"lon": "lat", "lat": "lon"})
+    files = {
+        "__MACOSX/delivery.yaml": b"\0\5\x16\7",
+        "a/delivery.yoyml": "a: 1",
+        "交付/delivery.yaml": made,
+        "交付/部件.csv": table(*range(3001, 3031)),
+    }
+    number = desk.send(packed(files))
+    blocked = desk.settled(number)
+    assert blocked["state"] == "blocked", blocked
+    given = {"answers": [{"layer": "component", "answers": {"datum": "已核对，列名相反"}}]}
+    with desk.client(desk.key) as client:
+        told = client.post(f"/deliveries/{number}/answers", json=given)
+    assert told.status_code == 202, told.text
+    assert desk.settled(number)["reports"][0]["files"][0]["answer"] == "已核对，列名相反"
+
+
 def test_links_bombs_and_what_is_no_zip_are_refused(desk: Desk) -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
