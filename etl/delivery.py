@@ -18,7 +18,7 @@ import yaml
 
 from etl.area import AreaKeys, parse_area
 from etl.pull import PullError, parse_pull
-from etl.readers.service import Pull
+from etl.readers.pull import Pull
 from etl.timetable import Timetable, parse_span, parse_timetable
 
 MAX_BYTES = 10_000_000

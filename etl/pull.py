@@ -9,7 +9,7 @@ from typing import Any, get_args
 import psycopg
 
 from etl.readers.http import SECRET_PREFIX, Credentials
-from etl.readers.service import KINDS, AxisOrder, Pull, is_service
+from etl.readers.pull import KINDS, AxisOrder, Pull, is_service
 
 PULL_KEYS = (
     "url", "layer", "since", "since_column", "credentials", "version", "output", "crs",

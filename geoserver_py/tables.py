@@ -11,10 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
-import openpyxl
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.utils.exceptions import InvalidFileException
-
 CSV_TYPE = "text/csv"
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ADDRESS_COLUMNS = (
@@ -68,6 +64,9 @@ def read_csv(content: bytes) -> Table:
 
 def read_xlsx(content: bytes) -> Table:
     """Return the table of the first sheet of a workbook; TableError."""
+    import openpyxl  # 25 MB: only for those who send a workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
     wrong = TableError("不是可读的 xlsx 工作簿。 Not a readable xlsx workbook.")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
@@ -108,6 +107,8 @@ def csv_lines(rows: Iterable[Sequence[Any]], *, first: bool) -> bytes:
 
 def xlsx_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
     """Return rows as a workbook of one sheet."""
+    import openpyxl
+
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("匹配结果")
     for row in rows:
@@ -121,6 +122,8 @@ def _cell(sheet: Any, value: Any) -> Any:
     """Control characters are no XML; a text that begins like a formula stays a text."""
     if not isinstance(value, str):
         return value
+    from openpyxl.cell import WriteOnlyCell
+
     cell = WriteOnlyCell(sheet, _NO_XML.sub("", value))
     cell.data_type = "s"
     return cell

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Bounds = tuple[float, float, float, float]
 
@@ -195,6 +197,8 @@ class RowBuffer:
 
     def take(self) -> Batch:
         """The batch so far; the buffer is empty after it."""
+        import pyarrow as pa  # with the first rows: those who only name a file need none of it
+
         columns = {
             name: pa.array([record.get(name) for record in self.records], pa.string())
             for name in self.names

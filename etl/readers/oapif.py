@@ -127,6 +127,12 @@ class FeaturesSource:
         page, headers = self.web.answer(url)
         if not isinstance(page, dict) or not isinstance(page.get("features"), list):
             raise ServiceError(url, "不是 GeoJSON 要素。", "no GeoJSON features in the answer.")
+        if not all(_is_feature(f) for f in page["features"]):
+            raise ServiceError(
+                url,
+                "有一个要素不合 GeoJSON（RFC 7946）。",
+                "a member of features is no GeoJSON feature.",
+            )
         answered = headers.get("content-crs", "").strip("<>")
         if self._uri is not None and answered != self._uri:
             raise ServiceError(
@@ -143,7 +149,7 @@ class FeaturesSource:
         names = {"id": None} | {
             name: None for f in self._first["features"] for name in f.get("properties") or {}
         }
-        kinds = {g["type"] for f in self._first["features"] if (g := f.get("geometry"))}
+        kinds = {str(g.get("type")) for f in self._first["features"] if (g := f.get("geometry"))}
         kind = kinds.pop() if len(kinds) == 1 else None
         count = self._first.get("numberMatched")
         return LayerInfo(
@@ -156,12 +162,14 @@ class FeaturesSource:
         )
 
     def batches(self) -> Iterator[Batch]:
-        """Stream the pages; ServiceError when fewer come than the service counted."""
+        """Stream the pages; ServiceError when they overlap or fewer come than were counted."""
         names = [field.name for field in self.layer.fields]
         turned = self._uri is not None and north_first(self._asked)
-        page, done, seen = self._first, 0, set[str]()
+        page, done, seen, known = self._first, 0, set[str](), set[str]()
         while True:
             features = page["features"]
+            # without this a repeat makes up for a feature that no page holds: the count is right
+            self._all_new(features, known)
             if features:
                 yield batch_of(
                     done,
@@ -170,8 +178,7 @@ class FeaturesSource:
                     names,
                 )
             done += len(features)
-            links = page.get("links", ())
-            following = next((link["href"] for link in links if link.get("rel") == "next"), None)
+            following = self._next(page)
             if following is None:
                 break
             following = checked(urllib.parse.urljoin(self.url, following))
@@ -184,10 +191,45 @@ class FeaturesSource:
             page = self._page(following)
         complete(self.url, self.layer.feature_count, done)
 
+    def _next(self, page: dict[str, Any]) -> str | None:
+        """Address of the next page; no `links`, or null, means that this is the last."""
+        links = page.get("links") or ()
+        if not isinstance(links, list | tuple) or not all(isinstance(link, dict) for link in links):
+            raise ServiceError(self.url, "links 不是链接的列表。", "links is no list of links.")
+        following = [link.get("href") for link in links if link.get("rel") == "next"]
+        if not following:
+            return None
+        if not isinstance(following[0], str):
+            raise ServiceError(
+                self.url, "下一页的链接没有 href。", "the link to the next page has no href."
+            )
+        return following[0]
+
+    def _all_new(self, features: list[dict[str, Any]], known: set[str]) -> None:
+        """Add the ids of a page to those known; ServiceError for one that came before."""
+        for feature in features:
+            ident = feature.get("id")
+            if ident is None:  # Part 1 does not demand ids: nothing to compare by
+                continue
+            if str(ident) in known:
+                raise ServiceError(
+                    self.url,
+                    f"分页重复给出要素（如 {ident}），服务没有稳定的次序。",
+                    f"pages repeat features ({ident}): the service keeps no order.",
+                )
+            known.add(str(ident))
+
 
 def north_first(crs: pyproj.CRS) -> bool:
     """Whether the authority of a CRS writes latitude or northing before the other."""
     return bool(crs.axis_info) and crs.axis_info[0].direction.lower() == "north"
+
+
+def _is_feature(found: Any) -> bool:
+    """Whether properties and geometry can be read: each an object, null or absent."""
+    return isinstance(found, dict) and all(
+        isinstance(found.get(key), dict | None) for key in ("properties", "geometry")
+    )
 
 
 def _geojson(geometry: Any, turned: bool) -> Any:

@@ -35,7 +35,6 @@ from etl.readers.model import (
     choose_layer,
 )
 
-SCHEMES = ("postgresql://", "postgres://")
 CONNECT_SECONDS = 15
 STATEMENT_SECONDS = 600
 

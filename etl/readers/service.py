@@ -9,55 +9,14 @@ service that repeats a page or returns less than it counted is an error, never a
 from __future__ import annotations
 
 import datetime as dt
-import urllib.parse
-from dataclasses import dataclass
-from typing import Literal
 
 from etl.readers.arcgis import ArcgisSource
-from etl.readers.http import Credentials, ServiceError, Web, checked
+from etl.readers.http import ServiceError, Web, checked
 from etl.readers.model import ReadOptions, Source
 from etl.readers.oapif import FeaturesSource
-from etl.readers.postgres import SCHEMES, open_table_url
+from etl.readers.postgres import open_table_url
+from etl.readers.pull import KINDS, TABLE_SCHEMES, Pull, is_service
 from etl.readers.wfs import WfsSource
-
-KINDS = ("wfs", "oapif", "arcgis")
-AxisOrder = Literal["authority", "east-first"]
-
-
-@dataclass(frozen=True, slots=True)
-class Pull:
-    """What a delivery states about a service: all of it, or what changed at or after `since`.
-
-    `crs` asks the service for its data in that CRS (WFS, OGC API Features); `axis_order` says what
-    a WFS does that does not do as its CRS says.
-    """
-
-    url: str
-    since: dt.datetime | None = None
-    since_last_run: bool = False
-    since_column: str | None = None
-    credentials: Credentials | None = None
-    version: str | None = None
-    output: Literal["gml", "geojson"] = "gml"
-    crs: str | None = None
-    axis_order: AxisOrder | None = None
-
-    @property
-    def host(self) -> str:
-        """The one host that may be asked."""
-        return urllib.parse.urlsplit(self.url.partition("+")[2] or self.url).hostname or ""
-
-    @property
-    def partial(self) -> bool:
-        """Whether only changes are asked for, so that no rows are no fault."""
-        return self.since is not None or self.since_last_run
-
-
-def is_service(text: str) -> bool:
-    """Whether a text names a service: `wfs+https://…`, `postgresql://…` and the like."""
-    kind, plus, rest = text.partition("+")
-    web = bool(plus) and kind in KINDS and rest.startswith(("http://", "https://"))
-    return web or text.startswith(SCHEMES)
 
 
 def open_service(text: str, options: ReadOptions, since: dt.datetime | None = None) -> Source:
@@ -74,7 +33,7 @@ def open_pull(pull: Pull, options: ReadOptions) -> Source:
         )
     if pull.since is not None and pull.since.tzinfo is None:
         raise ServiceError(pull.url, "since 须带时区。", "`since` needs an offset.")
-    if pull.url.startswith(SCHEMES):
+    if pull.url.startswith(TABLE_SCHEMES):
         column = None if pull.since is None else pull.since_column  # the first run pulls all
         return open_table_url(pull.url, options, pull.since, column, pull.credentials)
     kind, _, rest = pull.url.partition("+")

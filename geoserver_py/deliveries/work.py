@@ -37,7 +37,7 @@ from etl.report.plane import NoPlaneGrid
 from etl.run import run_delivery
 from geoserver_py.deliveries import store
 from geoserver_py.deliveries.folders import UNPACKED, form_path, upload_folder
-from geoserver_py.deliveries.form import describe
+from geoserver_py.deliveries.prefill import describe
 from geoserver_py.deliveries.guard import (
     NotAllowed,
     check_delivery,

@@ -19,7 +19,8 @@ import shapely
 import shapely.affinity
 
 from etl.readers import ReadError, ReadOptions, open_source
-from etl.readers.service import Pull, open_pull
+from etl.readers.pull import Pull
+from etl.readers.service import open_pull
 from tests.etl.mapserver import mapserver, serving
 
 LON, LAT = 116.1176, 24.2886

@@ -10,7 +10,8 @@ import pytest
 import shapely
 
 from etl.readers import ReadError, ReadOptions, open_source
-from etl.readers.service import Pull, open_pull, open_service
+from etl.readers.pull import Pull
+from etl.readers.service import open_pull, open_service
 from tests.service.conftest import City
 
 
