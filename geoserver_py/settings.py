@@ -52,6 +52,15 @@ class Settings(BaseSettings):
     upload_max_mb: int = Field(
         default=2048, ge=1, description="largest upload of a delivery, as sent (MiB)"
     )
+    upload_look_seconds: int = Field(
+        default=300, ge=1, description="longest that unpacking and looking into an upload may take"
+    )
+    upload_run_seconds: int = Field(
+        default=1800, ge=1, description="longest that a run of an upload may take, once it starts"
+    )
+    upload_form_seconds: int = Field(
+        default=120, ge=1, description="longest that a form of a report may take to be made"
+    )
     raster_dir: Path | None = Field(
         default=None, description="folder of the published rasters; DATA_DIR/rasters when unset"
     )

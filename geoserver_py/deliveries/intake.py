@@ -81,6 +81,9 @@ def _environment(settings: Settings) -> Mapping[str, str]:
         "GEOSERVER_PY_DATA_DIR": str(settings.data_dir.absolute()),
         "GEOSERVER_PY_UPLOAD_DIR": str(settings.upload_home),
         "GEOSERVER_PY_UPLOAD_MAX_MB": str(settings.upload_max_mb),
+        "GEOSERVER_PY_UPLOAD_LOOK_SECONDS": str(settings.upload_look_seconds),
+        "GEOSERVER_PY_UPLOAD_RUN_SECONDS": str(settings.upload_run_seconds),
+        "GEOSERVER_PY_UPLOAD_FORM_SECONDS": str(settings.upload_form_seconds),
         "GEOSERVER_PY_CITY": settings.city,
     }
 

@@ -281,6 +281,25 @@ async def _answer(call: Call) -> Response:
     return await _start(call, upload, document)
 
 
+async def _restart(call: Call) -> Response:
+    """Begin again what failed or broke off, with what is stated."""
+    upload = await _own_upload(call)
+    if upload.state not in ("failed", "broken"):
+        raise _not_now(upload)
+    settings = call.services.settings
+    folder = upload_folder(settings.upload_home, upload.id)
+    try:
+        path = delivery_file(folder.files)
+        if path is not None and not folder.received.exists():
+            return await _start(call, upload, load_delivery(path).document)
+    except (DeliveryError, NotAllowed) as wrong:
+        raise _bad_statement(wrong) from wrong
+    if not await store.queue_upload(settings.dsn(), upload):
+        raise _not_now(upload)
+    await intake.start_worker(settings, "prepare", upload.id, folder.log)
+    return _json({"id": upload.id, "state": "queued"}, 202)
+
+
 async def _start(call: Call, upload: Upload, document: Mapping[str, Any]) -> Response:
     """Write the delivery file and run it, if it states what it may."""
     settings = call.services.settings
@@ -459,6 +478,11 @@ OPERATIONS = (
         "POST", "/deliveries/{id:int}/answers", "answerDelivery",
         Title("答复异议", "Answer objections with a reason, which is recorded; run it again"),
         _TAG, _answer, (_ID,), request_body=_JSON_BODY, responses=_ACCEPTED,
+    ),
+    Operation(
+        "POST", "/deliveries/{id:int}/restart", "restartDelivery",
+        Title("重新开始", "Begin an upload again that failed, ran out of its time or broke off"),
+        _TAG, _restart, (_ID,), responses=_ACCEPTED,
     ),
     Operation(
         "GET", "/deliveries/{id:int}/report", "readDeliveryReport",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import sys
 import time
 import zipfile
@@ -36,14 +37,15 @@ from etl.report import LoadReport, Status
 from etl.report.plane import NoPlaneGrid
 from etl.run import run_delivery
 from geoserver_py.deliveries import store
-from geoserver_py.deliveries.folders import UNPACKED, form_path, upload_folder
-from geoserver_py.deliveries.prefill import describe
+from geoserver_py.deliveries.folders import UNPACKED, UploadFolder, form_path, upload_folder
 from geoserver_py.deliveries.guard import (
     NotAllowed,
     check_delivery,
     deliverable,
     delivery_file,
 )
+from geoserver_py.deliveries.keeper import limit_time
+from geoserver_py.deliveries.prefill import describe
 from geoserver_py.deliveries.store import Upload
 from geoserver_py.settings import Settings, load_settings
 from layers.access import Principal
@@ -51,8 +53,9 @@ from layers.city import load_city
 from layers.definition import load_definitions
 
 AT_ONCE = 2
-"""Uploads that are worked on at a time; the others wait in line."""
+"""Uploads that run at a time, and so many that are looked into; the others wait in line."""
 _SLOT_CLASS = store.LOCK_CLASS + 1
+_LOOK_CLASS = store.LOCK_CLASS + 3
 LAYER_CLASS = store.LOCK_CLASS + 2
 """First key of the locks of uploads that stand in line for a layer."""
 _PROGRESS_SECONDS = 0.5
@@ -76,11 +79,13 @@ def run_task(task: str, rest: Sequence[str]) -> int:
     limit = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     if task == "form":
+        limit_time(settings.upload_form_seconds)
         return _form(settings, int(rest[0]), rest[1])
     number = int(rest[0])
     with psycopg.connect(settings.dsn(), autocommit=True) as connection:
         if not store.hold(connection, number):
             return 0  # another process has it
+        _notice_end_soon(connection)
         upload = store.read(connection, number)
         if upload is None:
             return 0
@@ -90,6 +95,21 @@ def run_task(task: str, rest: Sequence[str]) -> int:
             else:
                 _run(settings, connection, upload)
     return 0
+
+
+def _notice_end_soon(connection: psycopg.Connection[Any]) -> None:
+    """Have the database end a statement, and its locks, soon after this process was ended.
+
+    For the connections of the run as well, which are opened later. Databases before 14, or on
+    systems that cannot tell, do so when the statement ends.
+    """
+    setting = ("client_connection_check_interval", "2s")
+    try:
+        connection.execute("SELECT set_config(%s, %s, false)", setting)
+    except (psycopg.errors.UndefinedObject, psycopg.errors.InvalidParameterValue):
+        return
+    stated = os.environ.get("PGOPTIONS", "")
+    os.environ["PGOPTIONS"] = f"{stated} -c {'='.join(setting)}".strip()
 
 
 @contextlib.contextmanager
@@ -112,9 +132,29 @@ def _always_ended(connection: psycopg.Connection[Any], number: int) -> Iterator[
 
 
 def _prepare(settings: Settings, connection: psycopg.Connection[Any], upload: Upload) -> None:
+    _take_slot(connection, _LOOK_CLASS)
+    limit_time(settings.upload_look_seconds)
     store.note(connection, upload.id, "inspecting")
     folder = upload_folder(settings.upload_home, upload.id)
-    folder.files.mkdir(parents=True, exist_ok=True)
+    if folder.received.is_file():  # else it was taken in before, and the look broke off
+        _take_in(settings, folder, upload)
+    if delivery_file(folder.files) is not None:
+        limit_time(0)
+        _leave_slots(connection, _LOOK_CLASS)
+        _run(settings, connection, upload)
+        return
+    entries, notes = _look(settings, connection, upload, folder.files)
+    limit_time(0)
+    if not entries:
+        raise _Refused("；".join(notes) or "没有可读的数据文件 (no file that can be read)")
+    store.note(connection, upload.id, "waiting", inspection={"entries": entries, "notes": notes})
+
+
+def _take_in(settings: Settings, folder: UploadFolder, upload: Upload) -> None:
+    """Put the files of an upload where they are looked for, anew if that broke off."""
+    if folder.files.exists():
+        shutil.rmtree(folder.files)
+    folder.files.mkdir(parents=True)
     if upload.name.lower().endswith(_PACKED):
         try:
             unpack(folder.received, folder.files, settings.upload_max_mb * UNPACKED * 2**20)
@@ -125,13 +165,6 @@ def _prepare(settings: Settings, connection: psycopg.Connection[Any], upload: Up
         folder.received.unlink()
     else:
         folder.received.rename(folder.files / upload.name)
-    if delivery_file(folder.files) is not None:
-        _run(settings, connection, upload)
-        return
-    entries, notes = _look(settings, connection, upload, folder.files)
-    if not entries:
-        raise _Refused("；".join(notes) or "没有可读的数据文件 (no file that can be read)")
-    store.note(connection, upload.id, "waiting", inspection={"entries": entries, "notes": notes})
 
 
 def _look(
@@ -173,6 +206,7 @@ def _run(settings: Settings, connection: psycopg.Connection[Any], upload: Upload
     check_delivery(delivery, folder.files, principal, load_definitions(), settings.city)
     _require_own_name(connection, delivery)
     _wait_in_line(connection, delivery)
+    limit_time(settings.upload_run_seconds)
     store.note(connection, upload.id, "running", delivery=delivery.name)
     reports = run_delivery(
         delivery,
@@ -180,6 +214,7 @@ def _run(settings: Settings, connection: psycopg.Connection[Any], upload: Upload
         principal=principal,
         progress=_Progress(connection, upload.id).tell,
     )
+    limit_time(0)
     fault = next((r for r in reports if r.status is Status.BLOCKED), None)
     fault = fault or next((r for r in reports if not r.good and r.files), None)
     fault = fault or next((r for r in reports if not r.good), None)
@@ -214,14 +249,28 @@ def _wait_in_line(connection: psycopg.Connection[Any], delivery: Delivery) -> No
     """Until a slot is free, and nobody else's upload loads one of the layers."""
     for layer in sorted({load.layer for load in delivery.loads}):
         connection.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [LAYER_CLASS, layer])
+    _take_slot(connection, _SLOT_CLASS)
+
+
+def _take_slot(connection: psycopg.Connection[Any], kind: int) -> None:
+    """Wait for one of the slots of a kind of work; held until the connection closes."""
     while True:
         for slot in range(AT_ONCE):
             taken = connection.execute(
-                "SELECT pg_try_advisory_lock(%s, %s)", [_SLOT_CLASS, slot]
+                "SELECT pg_try_advisory_lock(%s, %s)", [kind, slot]
             ).fetchone()
             if taken == (True,):
                 return
         time.sleep(0.5)
+
+
+def _leave_slots(connection: psycopg.Connection[Any], kind: int) -> None:
+    connection.execute(
+        "SELECT pg_advisory_unlock(%(kind)s, objid::bigint::int4) FROM pg_locks"
+        " WHERE locktype = 'advisory' AND objsubid = 2 AND pid = pg_backend_pid()"
+        " AND classid = %(kind)s::bigint::oid",
+        {"kind": kind},
+    )
 
 
 class _Progress:

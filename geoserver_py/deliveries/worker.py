@@ -20,6 +20,13 @@ def main(arguments: list[str]) -> int:
         if os.fork():
             return 0
         os.setsid()
+        from geoserver_py.deliveries import keeper
+
+        return keeper.keep(int(rest[0]), lambda: _work(task, rest))
+    return _work(task, rest)
+
+
+def _work(task: str, rest: list[str]) -> int:
     os.environ.update(GDAL_ENVIRONMENT)  # GDAL reads it when it is first imported
     from geoserver_py.deliveries import work
 

@@ -67,8 +67,8 @@ class Desk:
 
 
 @contextmanager
-def open_desk(dsn: str, home: Path) -> Iterator[Desk]:
-    """Start a service on a migrated database."""
+def open_desk(dsn: str, home: Path, **stated: object) -> Iterator[Desk]:
+    """Start a service on a migrated database; `stated` are settings."""
     with psycopg.connect(dsn) as connection:
         apply(connection, standing(load_definitions()))
         classes = list(AccessClass)
@@ -82,6 +82,7 @@ def open_desk(dsn: str, home: Path) -> Iterator[Desk]:
         "GEOSERVER_PY_DATABASE_URL": dsn,
         "GEOSERVER_PY_UPLOAD_DIR": str(home),
         "GEOSERVER_PY_UPLOAD_MAX_MB": str(LIMIT_MB),
+        **{f"GEOSERVER_PY_{name.upper()}": str(value) for name, value in stated.items()},
     }
     command = [sys.executable, "-m", "geoserver_py.cli", "serve", "--port", str(port)]
     with subprocess.Popen(command, env=environment) as process:
