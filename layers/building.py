@@ -19,7 +19,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from layers import hilbert, schema, tables
+from layers import hilbert, rights, schema, tables
 from layers.cells import Cell, cells_of
 from layers.copying import copy_rows
 from layers.definition import LayerDefinition
@@ -221,7 +221,7 @@ def adopt(connection: psycopg.Connection, building: Building, taken: Revision) -
     layer, mine = tables.layer_table(definition.name), sql.Identifier(definition.name)
     if taken.number != building.revision or taken.feature_count:
         raise ValueError(f"{definition.name}: revision {taken.number}, not {building.revision}")
-    rights = _rights(connection, definition.name)
+    had = rights.rights_of(connection, definition.name)
     named = [
         (index.name, final.name)
         for index, final in zip(
@@ -253,8 +253,9 @@ def adopt(connection: psycopg.Connection, building: Building, taken: Revision) -
             sql.Identifier(_key(building.name).name),
         ),
     ]
-    for statement in (*statements, *rights):
+    for statement in statements:
         connection.execute(statement)
+    rights.restore(connection, definition.name, had)
     connection.execute(
         "SELECT setval(pg_get_serial_sequence(format('layer.%%I', %s::text), 'fid'), %s)",
         [definition.name, building.next_fid - 1],
@@ -278,34 +279,3 @@ def _key(building: str) -> tables.Index:
         sql.Identifier("fid"),
         unique=True,
     )
-
-
-def _rights(connection: psycopg.Connection, layer: str) -> list[sql.Composed]:
-    """Statements that give a table of this name the owner and privileges that it has now."""
-    table = tables.layer_table(layer)
-    owner = connection.execute(
-        "SELECT tableowner FROM pg_tables WHERE schemaname = 'layer' AND tablename = %s", [layer]
-    ).fetchone()
-    granted = connection.execute(
-        """
-        SELECT coalesce(nullif(pg_get_userbyid(acl.grantee), ''), 'PUBLIC'), acl.grantee = 0,
-            acl.privilege_type, acl.is_grantable
-        FROM pg_class, aclexplode(relacl) AS acl
-        WHERE relnamespace = 'layer'::regnamespace AND relname = %s AND acl.grantee <> relowner
-        """,
-        [layer],
-    ).fetchall()
-    found = [
-        sql.SQL("GRANT {} ON {} TO {}{}").format(
-            sql.SQL(privilege),  # a word of PostgreSQL's own catalogue
-            table,
-            sql.SQL("PUBLIC") if everybody else sql.Identifier(grantee),
-            sql.SQL(" WITH GRANT OPTION" if grantable else ""),
-        )
-        for grantee, everybody, privilege, grantable in granted
-    ]
-    if owner is not None:
-        found.insert(
-            0, sql.SQL("ALTER TABLE {} OWNER TO {}").format(table, sql.Identifier(owner[0]))
-        )
-    return found

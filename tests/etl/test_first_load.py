@@ -38,6 +38,11 @@ _GRANTED = """
 SELECT grantee::bigint, privilege_type, is_grantable FROM pg_class, aclexplode(relacl)
 WHERE oid = 'layer.component'::regclass
 """
+_SEQUENCE_GRANTED = """
+SELECT grantee::bigint, privilege_type, is_grantable
+FROM pg_class, aclexplode(coalesce(relacl, acldefault('s', relowner)))
+WHERE oid = pg_get_serial_sequence('layer.component', 'fid')::regclass
+"""
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
     a.attgenerated, pg_get_expr(d.adbin, d.adrelid)
@@ -175,6 +180,28 @@ def test_what_others_were_granted_stays(make_database: MakeDatabase, tmp_path: P
     assert rows(dsn, _TABLE)[0][:4] == before[0][:4]
     assert sorted(rows(dsn, _GRANTED)) == granted
     assert (0, "SELECT", False) in granted
+
+
+def test_what_others_were_refused_is_not_given_back_by_default_privileges(
+    make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    dsn = make_database("first_load_refused")
+    apply_layers(dsn, "component")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for statement in (
+            "ALTER DEFAULT PRIVILEGES GRANT SELECT, UPDATE ON TABLES TO PUBLIC",
+            "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO geoserver_py_editor WITH GRANT OPTION",
+            "ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO PUBLIC",
+            "GRANT SELECT ON layer.component TO geoserver_py_editor",
+            "REVOKE TRUNCATE ON layer.component FROM CURRENT_USER",
+        ):
+            connection.execute(sql.SQL(statement))
+    granted = [sorted(rows(dsn, question)) for question in (_GRANTED, _SEQUENCE_GRANTED)]
+    before = rows(dsn, "SELECT 'layer.component'::regclass::oid")
+    _load(tmp_path / "one", dsn, _records())
+    assert rows(dsn, "SELECT 'layer.component'::regclass::oid") != before
+    assert [sorted(rows(dsn, question)) for question in (_GRANTED, _SEQUENCE_GRANTED)] == granted
+    assert not [grantee for grantee, *_ in granted[0] if grantee == 0]
 
 
 def test_a_layer_that_was_filled_meanwhile_is_merged_into(database: str) -> None:
