@@ -10,12 +10,17 @@ from __future__ import annotations
 import os
 import sys
 
-from geoserver_py.deliveries.limits import GDAL_ENVIRONMENT
+from geoserver_py.deliveries.limits import allow_known_drivers
+
+INSIDE = "inside"
+"""The task that follows is done by this very process, which has left its parent before."""
 
 
 def main(arguments: list[str]) -> int:
     """Run a task: `prepare` or `run` an upload in the background, or make a `form` of a run."""
     task, *rest = arguments
+    if task == INSIDE:
+        return _work(rest[0], rest[1:])
     if task in ("prepare", "run"):
         if os.fork():
             return 0
@@ -27,7 +32,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _work(task: str, rest: list[str]) -> int:
-    os.environ.update(GDAL_ENVIRONMENT)  # GDAL reads it when it is first imported
+    module = "geoserver_py.deliveries.worker"
+    allow_known_drivers((sys.executable, "-m", module, INSIDE, task, *rest))
     from geoserver_py.deliveries import work
 
     return work.run_task(task, rest)

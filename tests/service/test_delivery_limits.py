@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,3 +57,27 @@ def test_a_look_that_hangs_is_ended_and_starts_again(desk: Desk) -> None:
     with desk.client(desk.key) as client:
         assert client.post(f"/deliveries/{number}/restart").status_code == 202
     assert desk.settled(number)["state"] == "waiting"
+
+
+_DRIVERS = """
+import os, sys
+from geoserver_py.deliveries import limits
+if len(sys.argv) > 1:  # as if a later GDAL had brought the drivers that are known and skipped
+    limits.GDAL_ENVIRONMENT = {**limits.GDAL_ENVIRONMENT, "GDAL_SKIP": ""}
+limits.allow_known_drivers((sys.executable, "-c", sys.orig_argv[2], *sys.argv[1:]))
+import pyogrio
+there = set(pyogrio.list_drivers())
+print(sorted(there - limits.ALLOWED_DRIVERS), "GPKG" in there)
+"""
+
+
+@pytest.mark.parametrize("later", [[], ["later"]])
+def test_only_drivers_that_were_looked_at_open_an_upload(later: list[str]) -> None:
+    """Drivers that a new GDAL brings are left out, too."""
+    environment = {name: value for name, value in os.environ.items() if name != "GDAL_SKIP"}
+    said = subprocess.run(
+        [sys.executable, "-c", _DRIVERS, *later],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert said.stdout.strip() == "[] True", said
+    assert ("OGR_VRT" in said.stderr.partition("not allowed")[2]) is bool(later)
