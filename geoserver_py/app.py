@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from geoserver_py.deliveries import upkeep
 from geoserver_py.memory import keep_freed_memory
 from geoserver_py.metrics import MetricsMiddleware
 from geoserver_py.ogc.bridge import Bridge
@@ -54,7 +56,13 @@ def create_application(settings: Settings) -> Starlette:
         async with open_services(settings) as services:
             app.state.services = services
             app.state.bridge = Bridge(services)
-            yield
+            daily = asyncio.create_task(upkeep.follow(settings), name="upload-upkeep")
+            try:
+                yield
+            finally:
+                daily.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await daily
 
     app = Starlette(
         routes=[*(operation.route() for operation in operations()), *portal_routes()],

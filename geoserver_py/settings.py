@@ -52,6 +52,12 @@ class Settings(BaseSettings):
     upload_max_mb: int = Field(
         default=2048, ge=1, description="largest upload of a delivery, as sent (MiB)"
     )
+    upload_quota_mb: int = Field(
+        default=51_200, ge=1, description="disk that the uploads of one bureau may take (MiB)"
+    )
+    upload_keep_days: float = Field(
+        default=30, ge=0, description="days that the files of an upload are kept after it ended"
+    )
     upload_look_seconds: int = Field(
         default=300, ge=1, description="longest that unpacking and looking into an upload may take"
     )

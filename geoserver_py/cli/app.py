@@ -22,6 +22,7 @@ class _Root(LazyGroup):
         "layers": ("geoserver_py.cli.layers:app", "图层 / layers"),
         "keys": ("geoserver_py.cli.keys:app", "API 密钥 / API keys"),
         "etl": ("geoserver_py.cli.etl:app", "交付与装载 / deliveries in"),
+        "uploads": ("geoserver_py.cli.uploads:app", "上传的文件 / files of uploads"),
         "datum": ("geoserver_py.cli.datum:app", "基准与坐标转换 / datum steps"),
         "gazetteer": ("geoserver_py.cli.gazetteer:app", "地名地址 / the address engine"),
         "address": ("geoserver_py.cli.address:app", "标准地址生产 / standard addresses"),

@@ -58,4 +58,4 @@ def allow_known_drivers(again: Sequence[str]) -> None:
     os.environ["GDAL_SKIP"] = ",".join(sorted(skipped | unknown))
     sys.stderr.write(f"GDAL drivers that are not allowed for uploads: {sorted(unknown)}\n")
     sys.stderr.flush()
-    os.execv(again[0], again)
+    os.execv(again[0], list(again))

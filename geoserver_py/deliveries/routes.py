@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
@@ -19,7 +21,7 @@ from etl.report import render_html
 from etl.report.words import coordsys_words
 from etl.schedule import Standing, standings_async
 from geoserver_py.deliveries import intake, store
-from geoserver_py.deliveries.folders import form_path, upload_folder
+from geoserver_py.deliveries.folders import UploadFolder, form_path, upload_folder
 from geoserver_py.deliveries.form import choices, delivery_document, with_answers
 from geoserver_py.deliveries.guard import (
     NotAllowed,
@@ -28,6 +30,7 @@ from geoserver_py.deliveries.guard import (
     delivery_file,
 )
 from geoserver_py.deliveries.store import UNDER_WAY, Upload
+from geoserver_py.deliveries.upkeep import room_of
 from geoserver_py.operations import Call, Operation, Parameter, read_body
 from geoserver_py.problems import Problem, invalid_parameter, not_found
 from geoserver_py.security import KEY_HEADER
@@ -135,19 +138,21 @@ async def _create(call: Call) -> Response:
                 en=f"({MOST_UNDER_WAY} uploads of the bureau are under way; wait for them)",
                 headers={"Retry-After": "60"},
             )
+        numbers = await store.numbers_of_async(connection, owner)
     settings = call.services.settings
+    room = await asyncio.to_thread(room_of, settings, numbers)
     name = intake.plain_name(call.arguments["name"])
     dsn = settings.dsn()
     number = await store.note_upload(dsn, name, owner, call.principal.name)
     folder = upload_folder(settings.upload_home, number)
     whole = False
     try:
-        size = await intake.receive(call.request, folder.received, settings.upload_max_mb)
+        size = await intake.receive(call.request, folder.received, settings.upload_max_mb, room)
         await store.note_size(dsn, number, size)
         whole = True
     finally:
         if not whole:
-            folder.received.unlink(missing_ok=True)
+            shutil.rmtree(folder.root, ignore_errors=True)
             await store.forget_upload(dsn, number)
     await intake.start_worker(settings, "prepare", number, folder.log)
     return _json({"id": number, "state": "received"}, 202, {"Location": f"deliveries/{number}"})
@@ -268,7 +273,7 @@ async def _answer(call: Call) -> Response:
     upload = await _own_upload(call)
     if upload.state not in ("blocked", "failed", "broken"):
         raise _not_now(upload)
-    folder = upload_folder(call.services.settings.upload_home, upload.id)
+    folder = _files(call, upload)
     try:
         path = delivery_file(folder.files)
         if path is None:
@@ -287,7 +292,7 @@ async def _restart(call: Call) -> Response:
     if upload.state not in ("failed", "broken"):
         raise _not_now(upload)
     settings = call.services.settings
-    folder = upload_folder(settings.upload_home, upload.id)
+    folder = _files(call, upload)
     try:
         path = delivery_file(folder.files)
         if path is not None and not folder.received.exists():
@@ -303,7 +308,7 @@ async def _restart(call: Call) -> Response:
 async def _start(call: Call, upload: Upload, document: Mapping[str, Any]) -> Response:
     """Write the delivery file and run it, if it states what it may."""
     settings = call.services.settings
-    folder = upload_folder(settings.upload_home, upload.id)
+    folder = _files(call, upload)
     try:
         path = delivery_file(folder.files) or folder.files / "delivery.yaml"
         delivery = parse_delivery(document, path)
@@ -315,6 +320,17 @@ async def _start(call: Call, upload: Upload, document: Mapping[str, Any]) -> Res
     path.write_text(yaml.safe_dump(dict(document), allow_unicode=True, sort_keys=False), "utf-8")
     await intake.start_worker(settings, "run", upload.id, folder.log)
     return _json({"id": upload.id, "state": "queued"}, 202)
+
+
+def _files(call: Call, upload: Upload) -> UploadFolder:
+    """The folder of an upload; Problem 410 once its files were removed."""
+    folder = upload_folder(call.services.settings.upload_home, upload.id)
+    if not folder.root.is_dir():
+        raise Problem(
+            410, "files-removed", zh="这次上传的文件已按期清除，请重新上传。",
+            en="(the files of this upload were removed for their age; upload them again)",
+        )  # fmt: skip
+    return folder
 
 
 def _bad_statement(wrong: Exception) -> Problem:

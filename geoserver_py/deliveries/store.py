@@ -142,6 +142,45 @@ def hold(connection: psycopg.Connection[Any], upload: int) -> bool:
     return True
 
 
+def try_hold(connection: psycopg.Connection[Any], upload: int) -> bool:
+    """Hold the lock of an upload, without waiting, until `let_go`."""
+    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_CLASS, upload]).fetchone()
+    return row == (True,)
+
+
+def let_go(connection: psycopg.Connection[Any], upload: int) -> None:
+    """Give the lock of an upload back."""
+    connection.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_CLASS, upload])
+
+
+def ended_before(
+    connection: psycopg.Connection[Any], days: float, number: int | None = None
+) -> list[int]:
+    """Uploads (or that one) of which nothing is under way since so many days, oldest first."""
+    found = connection.execute(
+        "SELECT id FROM catalog.upload WHERE (%(id)s::bigint IS NULL OR id = %(id)s)"
+        " AND updated_at <= clock_timestamp() - make_interval(secs => %(seconds)s)"
+        # a process long gone left the others: none runs for a day
+        " AND (state <> ALL (%(under_way)s)"
+        "  OR updated_at < clock_timestamp() - interval '1 day')"
+        " ORDER BY id",
+        {"id": number, "seconds": days * 86_400, "under_way": list(UNDER_WAY)},
+    )
+    return [int(row[0]) for row in found.fetchall()]
+
+
+def numbers_of(connection: psycopg.Connection[Any], bureau: str) -> list[int]:
+    """All uploads of a bureau."""
+    found = connection.execute("SELECT id FROM catalog.upload WHERE bureau = %s", [bureau])
+    return [int(row[0]) for row in found.fetchall()]
+
+
+async def numbers_of_async(connection: psycopg.AsyncConnection[Any], bureau: str) -> list[int]:
+    """As `numbers_of`."""
+    found = await connection.execute("SELECT id FROM catalog.upload WHERE bureau = %s", [bureau])
+    return [int(row[0]) for row in await found.fetchall()]
+
+
 def read(connection: psycopg.Connection[Any], number: int) -> Upload | None:
     """One upload, for its own process."""
     with connection.cursor(row_factory=class_row(Upload)) as cursor:

@@ -47,6 +47,7 @@ from geoserver_py.deliveries.guard import (
 from geoserver_py.deliveries.keeper import limit_time
 from geoserver_py.deliveries.prefill import describe
 from geoserver_py.deliveries.store import Upload
+from geoserver_py.deliveries.upkeep import Room, room_of
 from geoserver_py.settings import Settings, load_settings
 from layers.access import Principal
 from layers.city import load_city
@@ -55,7 +56,7 @@ from layers.definition import load_definitions
 AT_ONCE = 2
 """Uploads that run at a time, and so many that are looked into; the others wait in line."""
 _SLOT_CLASS = store.LOCK_CLASS + 1
-_LOOK_CLASS = store.LOCK_CLASS + 3
+LOOK_CLASS = store.LOCK_CLASS + 3
 LAYER_CLASS = store.LOCK_CLASS + 2
 """First key of the locks of uploads that stand in line for a layer."""
 _PROGRESS_SECONDS = 0.5
@@ -132,15 +133,16 @@ def _always_ended(connection: psycopg.Connection[Any], number: int) -> Iterator[
 
 
 def _prepare(settings: Settings, connection: psycopg.Connection[Any], upload: Upload) -> None:
-    _take_slot(connection, _LOOK_CLASS)
+    _take_slot(connection, LOOK_CLASS)
     limit_time(settings.upload_look_seconds)
     store.note(connection, upload.id, "inspecting")
     folder = upload_folder(settings.upload_home, upload.id)
     if folder.received.is_file():  # else it was taken in before, and the look broke off
-        _take_in(settings, folder, upload)
+        room = room_of(settings, store.numbers_of(connection, upload.bureau))
+        _take_in(settings, folder, upload, room)
     if delivery_file(folder.files) is not None:
         limit_time(0)
-        _leave_slots(connection, _LOOK_CLASS)
+        _leave_slots(connection, LOOK_CLASS)
         _run(settings, connection, upload)
         return
     entries, notes = _look(settings, connection, upload, folder.files)
@@ -150,13 +152,17 @@ def _prepare(settings: Settings, connection: psycopg.Connection[Any], upload: Up
     store.note(connection, upload.id, "waiting", inspection={"entries": entries, "notes": notes})
 
 
-def _take_in(settings: Settings, folder: UploadFolder, upload: Upload) -> None:
+def _take_in(settings: Settings, folder: UploadFolder, upload: Upload, room: Room) -> None:
     """Put the files of an upload where they are looked for, anew if that broke off."""
     if folder.files.exists():
         shutil.rmtree(folder.files)
     folder.files.mkdir(parents=True)
     if upload.name.lower().endswith(_PACKED):
         try:
+            with zipfile.ZipFile(folder.received) as packed:
+                size = sum(entry.file_size for entry in packed.infolist())
+            if size > room.left:
+                raise _Refused(f"解开有 {size / 2**20:.0f} MB。{room.zh} {room.en}")
             unpack(folder.received, folder.files, settings.upload_max_mb * UNPACKED * 2**20)
         except _DAMAGE as error:
             raise _Refused("压缩包损坏或不是 zip (the archive is damaged, or no zip)") from error

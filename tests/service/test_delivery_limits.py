@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import fcntl
+import json
 import os
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
-from geoserver_py.deliveries.work import LAYER_CLASS
+from geoserver_py.deliveries import upkeep
+from geoserver_py.deliveries.intake import FORMS_AT_ONCE
+from geoserver_py.deliveries.work import AT_ONCE, LAYER_CLASS, LOOK_CLASS
+from geoserver_py.settings import Settings
 from tests.conftest import MakeDatabase
 from tests.service.desk import Desk, open_desk, packed, stated, table
 
@@ -19,7 +28,11 @@ from tests.service.desk import Desk, open_desk, packed, stated, table
 @pytest.fixture(scope="module")
 def desk(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     home = tmp_path_factory.mktemp("uploads")
-    limits: dict[str, Any] = {"upload_look_seconds": 4, "upload_run_seconds": 4}
+    limits: dict[str, Any] = {
+        "upload_look_seconds": 4,
+        "upload_run_seconds": 4,
+        "upload_quota_mb": 6,
+    }
     with open_desk(make_database("limits"), home, **limits) as opened:
         yield opened
 
@@ -81,3 +94,93 @@ def test_only_drivers_that_were_looked_at_open_an_upload(later: list[str]) -> No
     )  # fmt: skip
     assert said.stdout.strip() == "[] True", said
     assert ("OGR_VRT" in said.stderr.partition("not allowed")[2]) is bool(later)
+
+
+def test_only_some_uploads_are_looked_into_and_some_forms_made_at_a_time(desk: Desk) -> None:
+    done = desk.send(packed({"部件.csv": table(11), "delivery.yaml": stated("城管局/表")}))
+    assert desk.settled(done)["state"] == "done"
+    form = f"/deliveries/{done}/report?f=xlsx"
+    with psycopg.connect(desk.dsn, autocommit=True) as taken, contextlib.ExitStack() as held:
+        for slot in range(AT_ONCE):
+            taken.execute("SELECT pg_advisory_lock(%s, %s)", [LOOK_CLASS, slot])
+        number = desk.send(packed({"部件.csv": table(12)}))
+        (desk.home / "runs").mkdir(exist_ok=True)
+        for slot in range(FORMS_AT_ONCE):
+            file = held.enter_context((desk.home / "runs" / f".slot{slot}").open("ab"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        with desk.client(desk.key) as client:
+            busy = client.get(form)
+            assert (busy.status_code, busy.headers["retry-after"]) == (503, "10")
+            # all slots taken for FORM_WAIT_SECONDS, which is longer than a look takes
+            assert client.get(f"/deliveries/{number}").json()["state"] == "received"
+    with desk.client(desk.key) as client:
+        assert client.get(form).status_code == 200
+    assert desk.settled(number)["state"] == "waiting"
+
+
+def _big(n: int, size: int) -> bytes:
+    return packed({"部件.csv": table(n), "附件.pdf": random.Random(n).randbytes(size)})
+
+
+def test_a_bureau_has_its_share_of_the_disk_until_old_files_go(desk: Desk) -> None:
+    """Files and made forms go once they are old; state and report stay; then there is room."""
+    made = packed({"部件.csv": table(21), "delivery.yaml": stated("城管局/旧")})
+    old = desk.send(made)
+    assert desk.settled(old)["state"] == "done"
+    first = desk.send(_big(22, 3_000_000))
+    assert desk.settled(first)["state"] == "waiting"
+    wide = desk.settled(desk.send(packed({"部件.csv": table(23), "a.md": b"\0" * 9_000_000})))
+    assert (wide["state"], "限额" in wide["message"]) == ("refused", True)
+    with desk.client(desk.key) as client:
+        assert client.get(f"/deliveries/{old}/report?f=xlsx").status_code == 200
+        told = client.post("/deliveries?name=b.zip", content=_big(24, 3_900_000))
+        assert (told.status_code, told.json()["status"]) == (413, 413)
+        assert "限额 6 MB" in told.text
+        body = _big(25, 3_900_000)
+        pieces = (body[start : start + 2**18] for start in range(0, len(body), 2**18))
+        assert client.post("/deliveries?name=b.zip", content=pieces).status_code == 413
+    with desk.client(desk.other) as client:
+        other = client.post("/deliveries?name=b.zip", content=_big(24, 3_900_000)).json()["id"]
+    desk.settled(other, desk.other)
+    with psycopg.connect(desk.dsn) as connection:
+        connection.execute(
+            "UPDATE catalog.upload SET updated_at = updated_at - interval '31 days'"
+            " WHERE id = ANY (%s)",
+            [[old, first]],
+        )
+    for path in (desk.home / "runs").glob("*.xlsx"):
+        os.utime(path, (0, 0))
+    said = subprocess.run(
+        [sys.executable, "-m", "geoserver_py.cli", "uploads", "prune", "--json"],
+        env={**os.environ, "GEOSERVER_PY_DATABASE_URL": desk.dsn,
+             "GEOSERVER_PY_UPLOAD_DIR": str(desk.home)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    swept = json.loads(said.stdout)
+    assert swept["uploads"] == [old, first]
+    assert swept["forms"] >= 1
+    assert not (desk.home / str(first)).exists()
+    assert (desk.home / str(other)).exists()
+    with desk.client(desk.key) as client:
+        kept = client.get(f"/deliveries/{old}").json()
+        assert (kept["state"], kept["reports"][0]["counts"]["inserted"]) == ("done", 1)
+        assert client.get(f"/deliveries/{old}/report?f=docx").status_code == 200
+        gone = client.post(f"/deliveries/{first}/statement", json={})
+        assert gone.status_code in (400, 410)
+        assert client.post("/deliveries?name=b.zip", content=_big(24, 2_000_000)).status_code == 202
+
+
+def test_the_service_sweeps_by_itself(desk: Desk) -> None:
+    number = desk.send(packed({"部件.csv": table(31)}), key=desk.other)
+    desk.settled(number, desk.other)
+    settings = Settings(database_url=desk.dsn, upload_dir=desk.home, upload_keep_days=0)
+
+    async def a_moment() -> None:
+        task = asyncio.create_task(upkeep.follow(settings, first_seconds=0))
+        deadline = time.monotonic() + 20
+        while (desk.home / str(number)).exists() and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+        task.cancel()
+
+    asyncio.run(a_moment())
+    assert not (desk.home / str(number)).exists()
