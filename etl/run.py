@@ -169,7 +169,6 @@ class _Transaction:
         return None
 
     def _write(self) -> tuple[LoadReport, ...]:
-        reports = []
         take_turn(
             self.context.work,
             self.context.log,
@@ -177,39 +176,60 @@ class _Transaction:
             [work.run for work in self.works],
             self.notice,
         )
-        for work in self.works:
-            began = time.perf_counter()
-            try:
-                result = self._write_one(work)
-            except _REFUSALS as refusal:
-                return self._refused(work, refusal)
-            self.seconds[work.run] += time.perf_counter() - began
-            counts = work.tally.counts
-            counts.update(
-                inserted=result.inserted,
-                updated=result.updated,
-                deleted=result.deleted,
-                unchanged=result.unchanged,
-            )
-            status = Status.SUCCEEDED if result.changed else Status.UNCHANGED
-            report = self._report(work, status, None, result.revision)
-            self._close(work, report, self.context.work)
-            if result.changed:
-                ledger.describe_layer(
-                    self.context.work, work.definition, self.context.delivery.synthetic
-                )
-            reports.append(report)
+        reports: dict[int, LoadReport] = {}
+        while len(reports) < len(self.works):
+            # readers of a layer wait from its swap to the commit: what takes long comes before
+            left = [work for work in self.works if work.run not in reports]
+            merged = [work for work in left if _building(work) is None] or self._overtaken(left)
+            for work in merged or left:
+                began = time.perf_counter()
+                try:
+                    result = self._write_one(work, swap=not merged)
+                except _REFUSALS as refusal:
+                    return self._refused(work, refusal)
+                self.seconds[work.run] += time.perf_counter() - began
+                reports[work.run] = self._written(work, result)
         self.context.work.commit()
-        return tuple(reports)
+        return tuple(reports[work.run] for work in self.works)
 
-    def _write_one(self, work: LayerWork) -> WriteResult:
+    def _overtaken(self, works: list[LayerWork]) -> list[LayerWork]:
+        """Layers that somebody filled meanwhile, or reads for long; if none, all are locked."""
+        connection = self.context.work
+        with connection.transaction() as locks:
+            late = [
+                work
+                for work in works
+                if (built := _building(work)) is not None and not fits(connection, built)
+            ]
+            if late:
+                raise psycopg.Rollback(locks)  # nobody waits while these are merged
+        return late
+
+    def _written(self, work: LayerWork, result: WriteResult) -> LoadReport:
+        """Close the run of a layer in the transaction that wrote it."""
+        work.tally.counts.update(
+            inserted=result.inserted,
+            updated=result.updated,
+            deleted=result.deleted,
+            unchanged=result.unchanged,
+        )
+        status = Status.SUCCEEDED if result.changed else Status.UNCHANGED
+        report = self._report(work, status, None, result.revision)
+        self._close(work, report, self.context.work)
+        if result.changed:
+            ledger.describe_layer(
+                self.context.work, work.definition, self.context.delivery.synthetic
+            )
+        return report
+
+    def _write_one(self, work: LayerWork, *, swap: bool) -> WriteResult:
+        """Merge a layer, or put the table built beside it in its place."""
         connection = self.context.work
         if work.sink is None or work.staging is None or work.sink.target is None:
             raise LoadFailed("没有暂存 (nothing was staged)")
         self._require_same_kind(work, connection)  # the layer is locked now: nobody else writes
         target = work.sink.target
-        if isinstance(target, Building) and not fits(connection, target):
-            # somebody filled the layer meanwhile, or reads it for long
+        if isinstance(target, Building) and not swap:
             target = unpack(connection, work.staging)
         if isinstance(target, Staging) and work.partial is None:
             same = unchanged(connection, work.definition, target)
@@ -329,6 +349,12 @@ class _Transaction:
             steps=_steps(report),
             accuracy_m=report.accuracy_m,
         )
+
+
+def _building(work: LayerWork) -> Building | None:
+    """The table that was built beside the layer; None for rows in staging."""
+    target = None if work.sink is None else work.sink.target
+    return target if isinstance(target, Building) else None
 
 
 def _steps(report: LoadReport) -> list[Mapping[str, Any]]:

@@ -6,7 +6,10 @@ which a view on the layer makes the run take.
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -165,6 +168,55 @@ def test_a_reader_that_stays_does_not_stop_a_first_load(
         assert reader.execute("SELECT count(*) FROM layer.component").fetchone() == (0,)
         _load(tmp_path / "one", dsn, _records())
         assert reader.execute("SELECT count(*) FROM layer.component").fetchone() == (ROWS,)
+
+
+def _town_beside_components(folder: Path, dsn: str, name: str, number: int) -> Any:
+    """A delivery whose first layer is a first load, and whose second is merged."""
+    ring = [[116.1, 24.2], [116.2, 24.2], [116.2, 24.3], [116.1, 24.2]]
+    feature = {"type": "Feature", "properties": {"name": name},
+               "geometry": {"type": "Polygon", "coordinates": [ring]}}  # fmt: skip
+    (folder / "town.geojson").write_text(
+        json.dumps({"type": "FeatureCollection", "features": [feature]}), "utf-8"
+    )
+    town = {"layer": "division_town", "files": ["town.geojson"], "coordsys": "cgcs2000",
+            "id": {"value": f"44140200{number}"}, "fields": {"name": "name"}}  # fmt: skip
+    return deliver(folder, dsn, [component_load(), town])
+
+
+def test_readers_of_a_first_load_do_not_wait_for_the_merges_beside_it(
+    make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    """While a merge is under way (here it waits for a table), the empty layer can be read."""
+    dsn = make_database("first_load_merges")
+    apply_layers(dsn, "component", "division_town")
+    write_csv(tmp_path / "components.csv", _records())
+    with (
+        psycopg.connect(dsn, autocommit=True) as reader,
+        psycopg.connect(dsn) as holder,
+        ThreadPoolExecutor(max_workers=1) as runs,
+    ):
+        reader.execute("SET statement_timeout = '1s'")
+        # a reader of the other layer: its merge stops in the middle of the transaction
+        holder.execute("LOCK TABLE layer.division_town IN SHARE MODE")
+        running = runs.submit(_town_beside_components, tmp_path, dsn, "镇", 3)
+        try:
+            waits = (
+                "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted"
+                " AND relation = 'layer.division_town'::regclass)"
+            )
+            for _ in range(600):
+                if running.done() or reader.execute(waits).fetchone() == (True,):
+                    break
+                time.sleep(0.05)
+            assert not running.done()
+            assert reader.execute("SELECT count(*) FROM layer.component").fetchone() == (0,)
+        finally:
+            holder.rollback()
+        reports = running.result()
+    assert [report.layer for report in reports] == ["component", "division_town"]
+    assert [report.status for report in reports] == [Status.SUCCEEDED] * 2
+    assert rows(dsn, "SELECT count(*) FROM layer.component") == [(ROWS,)]
+    assert rows(dsn, "SELECT status FROM catalog.run ORDER BY id") == [("succeeded",)] * 2
 
 
 def test_what_others_were_granted_stays(make_database: MakeDatabase, tmp_path: Path) -> None:
