@@ -7,7 +7,7 @@ CGCS2000. Heights are never moved.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -41,7 +41,8 @@ class EdgeFinding:
     """An end of feature `feature` (its index; None: of a neighbour) at the border.
 
     `distance_m` and `azimuth` (degrees clockwise from north) lead from it to where `neighbour`
-    (an index, None for open ends) has its own; `at` is (lon, lat).
+    (an index, None for open ends) has its own; `at` is (lon, lat). `obstacle` says why a gap
+    within the tolerance was not closed.
     """
 
     kind: EdgeKind
@@ -50,6 +51,7 @@ class EdgeFinding:
     distance_m: float
     azimuth: float
     at: tuple[float, float]
+    obstacle: str | None = None
 
     @property
     def direction(self) -> str:
@@ -89,12 +91,8 @@ def match_edges(
             continue
         before = snapped.get(finding.feature, delivered[finding.feature])
         after = _moved(before, finding.at, target)
-        if not after.is_valid:  # a polygon that would cross itself stays as delivered
-            gap = EdgeFinding(
-                EdgeKind.GAP, finding.feature, finding.neighbour, finding.distance_m,
-                finding.azimuth, finding.at,
-            )  # fmt: skip
-            kept.append(gap)
+        if isinstance(after, str):  # what would break by it stays as delivered
+            kept.append(replace(finding, kind=EdgeKind.GAP, obstacle=after))
             continue
         snapped[finding.feature] = after
         kept.append(finding)
@@ -264,12 +262,34 @@ def _open_ends(
 
 
 def _moved(shape: Any, at: tuple[float, float], target: tuple[float, float]) -> Any:
-    """The shape with every vertex at `at` moved to `target`; heights stay."""
+    """The shape with every vertex at `at` moved to `target`, or a sentence why it must stay.
 
-    def move(xy: FloatArray) -> FloatArray:
-        hit = (xy[:, 0] == at[0]) & (xy[:, 1] == at[1])
-        moved = xy.copy()
-        moved[hit, :2] = target
-        return moved
-
-    return shapely.transform(shape, move, include_z=bool(shapely.has_z(shape)))
+    A neighbouring vertex that is at `target` already becomes one with it. Heights stay: where the
+    two have different ones the vertex stays too, and so where the shape would not be valid.
+    """
+    solid = bool(shapely.has_z(shape))
+    parts = []
+    for part in shapely.get_parts(shape):
+        polygonal = part.geom_type == "Polygon"
+        lines = []
+        for line in shapely.get_rings(part) if polygonal else [part]:
+            before = shapely.get_coordinates(line, include_z=solid)
+            after = before.copy()
+            after[(before[:, :2] == at).all(axis=1), :2] = target
+            # only what the move makes: a vertical pipe has two vertices in one place
+            double = (after[1:, :2] == after[:-1, :2]).all(axis=1)
+            double &= (before[1:, :2] != before[:-1, :2]).any(axis=1)
+            if not np.array_equal(after[1:][double], after[:-1][double], equal_nan=True):
+                return "移后两个顶点重合而高程不同 (two vertices would meet with different heights)"
+            lines.append(np.delete(after, np.flatnonzero(double) + 1, axis=0))
+            if len(lines[-1]) < (4 if polygonal else 2):
+                return "移后图形塌缩 (the shape would collapse)"
+        parts.append(
+            shapely.Polygon(lines[0], lines[1:]) if polygonal else shapely.LineString(lines[0])
+        )
+    made = {"MultiPolygon": shapely.MultiPolygon, "MultiLineString": shapely.MultiLineString}
+    kind: Any = made.get(shape.geom_type)
+    moved = parts[0] if kind is None else kind(parts)
+    if not moved.is_valid:
+        return f"移后图形无效 (it would be invalid: {shapely.is_valid_reason(moved)})"
+    return moved

@@ -251,7 +251,8 @@ def _told(
                 if finding.kind is EdgeKind.SNAPPED
                 else "未接上，未改动 (should meet; nothing was changed)"
             )
-            reason = f"{ident} 与区域外 {other} 相距 {far}，{done}"
+            why = "" if finding.obstacle is None else f"：{finding.obstacle}"
+            reason = f"{ident} 与区域外 {other} 相距 {far}，{done}{why}"
         yield Rejection(
             file=None if own is None else own[2],
             row=None if own is None else own[3],

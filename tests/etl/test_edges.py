@@ -109,3 +109,52 @@ def test_a_polygon_that_would_cross_itself_stays_as_delivered() -> None:
     for index, shape in match.snapped.items():
         assert shape.is_valid
         assert index == 0
+
+
+def test_two_vertices_that_go_to_one_neighbour_become_one() -> None:
+    """The corner is cut off by 0.2 m; the neighbour draws it as one vertex."""
+    up = beside(0.2, 0)[1]
+    mine = Polygon([(LON - 0.001, LAT), (beside(0.2, 270)[0], LAT), (LON, up), (LON, LAT + 0.001),
+                    (LON - 0.001, LAT + 0.001)])  # fmt: skip
+    theirs = Polygon([(LON, LAT), (LON + 0.001, LAT), (LON + 0.001, LAT - 0.001)])
+    for shape in (mine, shapely.MultiPolygon([mine])):
+        match = match_edges([shape], [theirs], BORDER, EdgeRule(1, 0.5))
+        assert [f.kind for f in match.findings] == [EdgeKind.SNAPPED] * 2
+        after = match.snapped[0]
+        assert after.geom_type == shape.geom_type
+        found = shapely.get_coordinates(after)
+        assert not (found[1:] == found[:-1]).all(axis=1).any()
+        assert after.equals(square(LON - 0.001, LON, LAT, LAT + 0.001))
+
+
+def test_a_line_whose_last_step_is_shorter_than_the_tolerance_repeats_no_point() -> None:
+    there = beside(0.2, 90)
+    mine = LineString([(LON - 0.005, LAT), there, (LON, LAT)])
+    match = match_edges([mine], [outside(there)], BORDER, EdgeRule(1, 0.5))
+    assert list(match.snapped[0].coords) == [(LON - 0.005, LAT), there]
+    # a pipe that drops: one height or the other would be lost
+    deep = LineString([(LON - 0.005, LAT, 9), (*there, 9), (LON, LAT, 7)])
+    match = match_edges([deep], [outside(there)], BORDER, EdgeRule(1, 0.5))
+    assert [(f.kind, match.snapped) for f in match.findings] == [(EdgeKind.GAP, {})]
+    assert "different heights" in str(match.findings[0].obstacle)
+    # but one that stands upright at its end is moved as it is
+    upright = LineString([(LON - 0.005, LAT, 9), (LON, LAT, 9), (LON, LAT, 7)])
+    match = match_edges([upright], [outside(there)], BORDER, EdgeRule(1, 0.5))
+    assert shapely.get_coordinates(match.snapped[0], include_z=True).tolist()[1:] == [
+        [*there, 9], [*there, 7],
+    ]  # fmt: skip
+
+
+def test_a_shape_that_moving_would_break_stays_and_the_finding_says_why() -> None:
+    # a sliver of 0.3 m whose ends would both go to one vertex
+    sliver = Polygon([(LON - 0.001, LAT), (LON, LAT), (LON, beside(0.3, 0)[1])])
+    theirs = LineString([beside(0.1, 90), (LON + 0.001, LAT)])
+    match = match_edges([sliver], [theirs], BORDER, EdgeRule(1, 0.5))
+    assert [f.kind for f in match.findings] == [EdgeKind.SNAPPED, EdgeKind.GAP]
+    assert [f.obstacle for f in match.findings] == [
+        None, "移后图形塌缩 (the shape would collapse)",
+    ]  # fmt: skip
+    assert match.snapped[0].is_valid
+    short = LineString([beside(0.1, 180), beside(0.1, 0)])
+    kinds = [f.kind for f in match_edges([short], [theirs], BORDER, EdgeRule(1, 0.5)).findings]
+    assert kinds == [EdgeKind.SNAPPED, EdgeKind.GAP]
