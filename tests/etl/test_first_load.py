@@ -189,7 +189,7 @@ def test_readers_of_a_first_load_do_not_wait_for_the_merges_beside_it(
     """While a merge is under way (here it waits for a table), the empty layer can be read."""
     dsn = make_database("first_load_merges")
     apply_layers(dsn, "component", "division_town")
-    write_csv(tmp_path / "components.csv", _records())
+    write_csv(tmp_path / "components.csv", [*_records()])
     with (
         psycopg.connect(dsn, autocommit=True) as reader,
         psycopg.connect(dsn) as holder,
