@@ -100,6 +100,7 @@ def _environment(settings: Settings) -> Mapping[str, str]:
         "GEOSERVER_PY_UPLOAD_DIR": str(settings.upload_home),
         "GEOSERVER_PY_UPLOAD_MAX_MB": str(settings.upload_max_mb),
         "GEOSERVER_PY_UPLOAD_QUOTA_MB": str(settings.upload_quota_mb),
+        "GEOSERVER_PY_UPLOAD_KEEP_DAYS": str(settings.upload_keep_days),
         "GEOSERVER_PY_UPLOAD_LOOK_SECONDS": str(settings.upload_look_seconds),
         "GEOSERVER_PY_UPLOAD_RUN_SECONDS": str(settings.upload_run_seconds),
         "GEOSERVER_PY_UPLOAD_FORM_SECONDS": str(settings.upload_form_seconds),
