@@ -124,6 +124,7 @@ BODIES: dict[str, tuple[dict[str, str], str]] = {
     "/deliveries": (_BINARY, "PK{trace}"),
     "/deliveries/{id:int}/statement": (_JSON, '{{"layer": "{trace}"}}'),
     "/deliveries/{id:int}/answers": (_JSON, '{{"answers": {{"{trace}": "1"}}}}'),
+    "/deliveries/{id:int}/restart": (_JSON, "{{}}"),
 }
 """What a client sends to the operations that take a body."""
 
