@@ -126,7 +126,9 @@ class ReadPool:
         self.limits = limits
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
             dsn,
-            min_size=1,
+            # all from the start: a pool that was to grow under load once stayed at one connection
+            # for minutes, and served a third of what the machine could
+            min_size=limits.connections,
             max_size=limits.connections,
             max_waiting=limits.waiting,
             timeout=limits.wait_seconds,
