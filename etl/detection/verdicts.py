@@ -116,7 +116,7 @@ def form_findings(ranked: list[Scored]) -> list[Finding]:
         )
     if marginal(ranked, "large_numbers_removed") >= DECIDED:
         options = dict.fromkeys(
-            f"东 +{h.added[0]:.0f}、北 +{h.added[1]:.0f}"
+            f"东 {h.added[0]:+.0f}、北 {h.added[1]:+.0f}"
             for h in (s.hypothesis for s in ranked[:6])
             if h.added != (0.0, 0.0) and h.confidence > 0.01
         )
