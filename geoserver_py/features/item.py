@@ -8,7 +8,7 @@ from starlette.responses import Response
 from geoserver_py.features.compression import SMALLEST, accepts_gzip, gzipped
 from geoserver_py.features.conditional import entity_tag, is_known, layer_headers, not_modified
 from geoserver_py.features.links import item_links, link_header
-from geoserver_py.features.pages import read_page
+from geoserver_py.features.pages import pool_of, read_page
 from geoserver_py.features.parameters import FORMATS, asked_item
 from geoserver_py.links import base_url
 from geoserver_py.operations import Call
@@ -24,7 +24,8 @@ async def get_item(call: Call) -> Response:
     asked = asked_item(call)
     name = negotiate(call, _FORMATS)
     name = "json" if name == "geojson" else name
-    page = await run_cancellable(call.request, read_page(call.services.pools.reads, asked, "json"))
+    pool = pool_of(call.services.pools, asked.query)
+    page = await run_cancellable(call.request, read_page(pool, asked, "json"))
     if page.returned == 0:
         wanted = call.arguments["featureId"][:80]
         raise not_found(f"要素 {wanted!r}", f"feature {wanted!r}")

@@ -17,6 +17,7 @@ from geoserver_py.features.pages import (
     collection_end,
     following,
     frame_of,
+    pool_of,
     read_page,
 )
 from geoserver_py.features.parameters import FORMATS, Asked, asked_items, problem_of
@@ -53,7 +54,8 @@ async def get_items(call: Call) -> Response:
 
 
 async def _one_page(call: Call, asked: Asked, name: str, headers: dict[str, str]) -> Response:
-    page = await run_cancellable(call.request, read_page(call.services.pools.reads, asked, name))
+    pool = pool_of(call.services.pools, asked.query)
+    page = await run_cancellable(call.request, read_page(pool, asked, name))
     links = items_links(call, name, last_fid=page.last_fid, more=page.more)
     frame = frame_of(name, asked)
     if name == "json":
@@ -96,7 +98,8 @@ async def _hits(call: Call, asked: Asked, headers: dict[str, str]) -> Response:
 
 async def _html(call: Call, asked: Asked, headers: dict[str, str]) -> Response:
     asked = replace(asked, query=replace(asked.query, limit=min(asked.query.limit, PAGE_SIZE)))
-    page = await run_cancellable(call.request, read_page(call.services.pools.reads, asked, "json"))
+    pool = pool_of(call.services.pools, asked.query)
+    page = await run_cancellable(call.request, read_page(pool, asked, "json"))
     links = items_links(call, "html", last_fid=page.last_fid, more=page.more)
     end = collection_end(page.returned, _matched(asked, page), links)
     document = orjson.loads(b"".join((frame_of("json", asked).head, page.content, end)))

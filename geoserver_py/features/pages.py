@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from geoserver_py.features.parameters import Asked
-from geoserver_py.pools import ReadPool
+from geoserver_py.pools import Pools, ReadPool
 from layers.query import FeatureQuery, compile_page, compile_rows, scan_of
 
 PAGE_SIZE = 1000
@@ -40,6 +40,11 @@ class Frame:
     head: bytes
     joint: bytes
     end: bytes
+
+
+def pool_of(pools: Pools, query: FeatureQuery) -> ReadPool:
+    """Return the pool for one page of a query, by how its statement is best planned."""
+    return pools.lookups if query.by_key else pools.reads
 
 
 async def read_page(pool: ReadPool, asked: Asked, name: str) -> Page:

@@ -73,6 +73,11 @@ class FeatureQuery:
         """Whether anything but the position in key order restricts the result."""
         return bool(self.bbox or self.datetime or self.filters or self.ids is not None)
 
+    @property
+    def by_key(self) -> bool:
+        """Whether keys alone choose the features: one plan is then good whatever the values."""
+        return not (self.bbox or self.heights or self.datetime or self.filters)
+
 
 @dataclass(frozen=True)
 class Statement:
