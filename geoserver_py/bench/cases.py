@@ -20,6 +20,7 @@ from geoserver_py.bench.draws import (
 from geoserver_py.bench.plan import Plan
 from geoserver_py.bench.scripts import items_scripts, tile_script
 from geoserver_py.bench.stats import Goal
+from geoserver_py.pools import LOOKUPS, READS
 from layers.definition import LayerDefinition, load_definitions
 from layers.query import Density, load_densities
 from tiles.grids import GRIDS
@@ -67,12 +68,14 @@ def _several(case: str, processes: int) -> str:
 
 @dataclass(frozen=True)
 class Case:
-    """A case; `paths` by server name, `scripts` of bare SQL with their weights."""
+    """A case; `paths` by server name, `scripts` of bare SQL with their weights, and how the
+    service's sessions for it plan (PostgreSQL's plan_cache_mode)."""
 
     name: str
     about: str
     paths: Mapping[str, tuple[str, ...]]
     scripts: tuple[tuple[str, int], ...]
+    plans: str = READS.plans
 
     @property
     def is_tiles(self) -> bool:
@@ -104,6 +107,7 @@ def item_cases(connection: psycopg.Connection, plan: Plan) -> list[Case]:
             "items, limit=10, first page of components and of buildings in turn",
             {server: first[0][server] + first[1][server] for server in first[0]},
             items_scripts(component, 10) + items_scripts(building, 10),
+            plans=LOOKUPS.plans,
         )
     ]
     for name, about, layer, limit, fields in (

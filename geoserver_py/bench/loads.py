@@ -20,8 +20,8 @@ from geoserver_py.bench.usage import children_cpu_seconds, cpu_seconds
 from geoserver_py.errors import WorkFailed
 
 LOAD = Path(__file__).with_name("load.lua")
-SESSION = "-c plan_cache_mode=force_custom_plan -c jit=off -c max_parallel_workers_per_gather=0"
-"""The planner settings of the service's own sessions (geoserver_py.pools)."""
+SESSION = "-c plan_cache_mode={} -c jit=off -c max_parallel_workers_per_gather=0"
+"""The planner settings of the service's own sessions (geoserver_py.pools), less the plans'."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,14 @@ def run_pgbench(
     dsn: str,
     scripts: Sequence[tuple[Path, int]],
     *,
+    plans: str,
     pgbench: Path,
     clients: int,
     seconds: int,
     output: Path,
 ) -> Measured:
-    """Load the database with scripts, each as often as its weight says."""
+    """Load the database with scripts, each as often as its weight says; `plans` is the sessions'
+    plan_cache_mode."""
     folder = output.with_suffix(".log.d")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -106,7 +108,7 @@ def run_pgbench(
     for script, weight in scripts:
         command += ["-f", f"{script}@{weight}"]
     before = target.cpu()
-    text = _run([*command, dsn], {**os.environ, "PGOPTIONS": SESSION}, output)
+    text = _run([*command, dsn], {**os.environ, "PGOPTIONS": SESSION.format(plans)}, output)
     spent = _spent(before, target.cpu())
     rate, failed = parse_pgbench(text)
     times: list[float] = []

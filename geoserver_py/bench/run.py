@@ -175,6 +175,7 @@ class _Run:
             case.name,
             self.dsn,
             write_scripts(self.plan, case),
+            plans=case.plans,
             pgbench=self.cluster.bin / "pgbench",
             clients=clients,
             seconds=seconds,
