@@ -6,11 +6,13 @@ import errno
 import socket
 import sys
 import time
+from typing import Any
 
 import psycopg
 import uvicorn
 
 from etl.abandoned import close_abandoned
+from geoserver_py.accepting import run_workers
 from geoserver_py.errors import WorkFailed
 from geoserver_py.settings import Settings
 
@@ -65,16 +67,16 @@ def serve(settings: Settings) -> None:
     """
     close_cut_off(settings.dsn())
     require_port(settings.host, settings.port)
-    uvicorn.run(
-        APP,
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        log_level=settings.log_level,
-        access_log=settings.log_level == "debug",
-        timeout_graceful_shutdown=settings.shutdown_seconds,
-        loop="uvloop",
-        http="httptools",
-        server_header=False,
-    )
+    options: dict[str, Any] = {
+        "factory": True,
+        "host": settings.host,
+        "port": settings.port,
+        "log_level": settings.log_level,
+        "access_log": settings.log_level == "debug",
+        "timeout_graceful_shutdown": settings.shutdown_seconds,
+        "server_header": False,
+    }
+    if settings.workers > 1:
+        run_workers(APP, workers=settings.workers, **options)
+    else:
+        uvicorn.run(APP, loop="uvloop", http="httptools", **options)
