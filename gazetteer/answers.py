@@ -105,6 +105,12 @@ class AddressRows:
         self._crossings = crossings or {}
         self._lines = lines or {}
 
+    def count(self, key: Asked | Crossing) -> int:
+        """How many rows or spots were found for a key."""
+        return len(
+            self._rows.get(key, ()) if isinstance(key, Asked) else self._crossings.get(key, ())
+        )
+
     def crossing(self, one: Edge, other: Edge) -> Iterator[tuple[float, float]]:
         """Spots where a road that one edge may mean meets one that the other may mean."""
         for key in crossings_of(one, other):

@@ -14,11 +14,12 @@ from gazetteer.readings import Edge, Reading
 from gazetteer.reasons import (
     CORRECTED,
     CROSSING,
+    GIVEN_UP,
     HOW_REASON,
     general_reasons,
     named_elsewhere,
 )
-from gazetteer.records import Place
+from gazetteer.records import Place, compatible
 from gazetteer.relative import Displacement, displacement
 
 CONFLICT_SCORE = 0.4
@@ -135,7 +136,22 @@ class Draft:
 
     def _general(self, place: Place) -> tuple[Reason, ...]:
         general = general_reasons(self.normalised, self.reading, self.behind, place)
-        return (*general, *map(named_elsewhere, filter(self._is_name, self.reading.edges)))
+        named = map(named_elsewhere, filter(self._is_name, self.reading.edges))
+        return (*general, *named, *self._given_up(place))
+
+    def _given_up(self, place: Place) -> Iterable[Reason]:
+        """What it costs that a division named in the text was left unread, and is elsewhere."""
+        key = self.normalised.key
+        for low, high in () if self.reading.restarted else self.reading.unread(key):
+            bearers = [
+                bearer
+                for entry in self.index.entries(key[low:high])
+                if entry.form is Form.FULL and entry.kind.is_division
+                for bearer in entry.places
+            ]
+            if bearers and not any(compatible(bearer.code, place.code) for bearer in bearers):
+                yield GIVEN_UP
+                return
 
     def _is_name(self, edge: Edge) -> bool:
         """Whether what was corrected to another village is a village's name as it stands."""

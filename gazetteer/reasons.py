@@ -72,6 +72,9 @@ CORRECTED = (Form.HOMOPHONE, Form.FUZZY)
 UNCONFIRMED = Reason(
     "unconfirmed", "没有上级地名佐证", "no other name in the text confirms it", -0.2
 )
+GIVEN_UP = Reason(
+    "restart", "前面的区划与后文矛盾，以后文为准", "an earlier division was given up", -0.25
+)
 _SHORT_DELTA = {Kind.PROVINCE: 0.0, Kind.CITY: 0.0, Kind.COUNTY: 0.0, Kind.TOWN: -0.02}
 
 
@@ -114,9 +117,7 @@ def general_reasons(
             -0.5,
         )
     if reading.restarted:
-        yield Reason(
-            "restart", "前面的区划与后文矛盾，以后文为准", "an earlier division was given up", -0.25
-        )
+        yield GIVEN_UP
     way = displacement(reading, crossing=place.category == CROSSING)
     if way is not None:
         yield Reason(

@@ -116,16 +116,21 @@ class GazetteerService:
                 self._indexes[layers] = built
             return self._indexes[layers]
 
-    async def follow(self, catalogue: Catalogue) -> bool:
+    async def follow(
+        self, catalogue: Catalogue, on_layer: Callable[[str], None] | None = None
+    ) -> bool:
         """Read again what changed since the last call; returns whether names did.
 
-        Cheap when nothing did: revisions and access classes are compared in memory.
+        Cheap when nothing did: revisions and access classes are compared in memory. ``on_layer``
+        is told each layer before it is looked at.
         """
         sources = dict(self._sources)
         names_changed = not self._loaded
         frame = self._frame
         async with self._lock:
             for name in SOURCES:
+                if on_layer is not None:
+                    on_layer(name)
                 published = catalogue.layers.get(name)
                 known = sources.get(name)
                 if published is None:

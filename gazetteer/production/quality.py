@@ -6,7 +6,7 @@ Table checks look at one record; numbering checks (GB/T 35639 annex B) at a stre
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
@@ -45,6 +45,8 @@ RULES: Mapping[str, tuple[str, str]] = {
     "parity": ("单双号分侧", "odd and even sides"),
     "gap": ("缺号", "missing numbers"),
 }
+STEPS = ("读取 reading", "逐条检查 records", "位置检查 positions", "逐街检查 streets")
+"""What a survey is at, in order."""
 SAMPLE = 200
 """Findings of a rule that a report lists; the counts are of all."""
 _FIELDS = ("county", "town", "village", "village_code", "road", "number", "estate", "building",
@@ -79,16 +81,23 @@ class QualityReport:
 
 
 def survey(
-    connection: psycopg.Connection[Any], profile: CityProfile, *, readable: frozenset[str]
+    connection: psycopg.Connection[Any],
+    profile: CityProfile,
+    *,
+    readable: frozenset[str],
+    on_step: Callable[[str], None] | None = None,
 ) -> QualityReport:
     """Check the loaded address layer; ``readable`` names the other layers that may be compared.
 
-    Raises ValueError where the city has no plane grid to measure in.
+    ``on_step`` is told each of the STEPS as it begins. Raises ValueError where the city has no
+    plane grid to measure in.
     """
     if profile.plane_grid is None:
         raise ValueError(f"{profile.name}: 没有平面坐标系 (no plane grid to measure in)")
+    step = on_step or (lambda _: None)
     srid = int(profile.plane_grid.crs.rpartition(":")[2])
     rules = rules_of(profile)
+    step(STEPS[0])
     cursor = connection.execute(statement("table_rows"), {"srid": srid})
     names = [column.name for column in cursor.description or ()]
     rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -96,7 +105,9 @@ def survey(
     lines = _lines(connection, srid) if "road" in readable else {}
     report = QualityReport(profile.title.zh, len(rows))
     report.filled = {name: sum(bool(row[name]) for row in rows) for name in _FIELDS}
+    step(STEPS[1])
     found = [*check_table(rows, register, set(lines) if lines else None)]
+    step(STEPS[2])
     if "division_town" in readable:
         found += [
             Finding(
@@ -104,6 +115,7 @@ def survey(
             )
             for identity, name in connection.execute(statement("outside_town")).fetchall()
         ]
+    step(STEPS[3])
     for findings in check_streets(rows, lines, rules):
         report.streets += 1
         found += findings

@@ -20,7 +20,7 @@ from gazetteer.production import assign as assigning
 from gazetteer.production import cycle, package, quality
 from gazetteer.production.codes import AddressCoder, load_coders
 from gazetteer.provinces import PROVINCES
-from geoserver_py.cli.output import JsonOption, emit, say
+from geoserver_py.cli.output import JsonOption, emit, progress, say
 from geoserver_py.errors import WorkFailed
 from geoserver_py.settings import load_settings
 from layers.access import SYSTEM, AccessClass, Principal
@@ -63,10 +63,16 @@ def report(
         readable = frozenset(load_catalogue(connection).layers)
         if "address" not in readable:
             raise WorkFailed("没有地址图层 (the address layer is not loaded)")
-        try:
-            found = quality.survey(connection, profile, readable=readable)
-        except ValueError as refused:
-            raise WorkFailed(str(refused)) from refused
+        with progress(quiet=as_json) as bar:
+            task = bar.add_task("质量检查 quality", total=len(quality.STEPS))
+
+            def on_step(step: str) -> None:
+                bar.update(task, description=step, completed=quality.STEPS.index(step))
+
+            try:
+                found = quality.survey(connection, profile, readable=readable, on_step=on_step)
+            except ValueError as refused:
+                raise WorkFailed(str(refused)) from refused
     if html is not None:
         html.write_text(quality.render_html(found), "utf-8")
     counts = ", ".join(f"{quality.RULES[rule][0]} {n}" for rule, n in found.counts.items())
