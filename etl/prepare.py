@@ -26,8 +26,9 @@ from etl.judge import judge_layer, judge_together
 from etl.ledger import Rejection
 from etl.measure import measure_check_points, measure_offsets
 from etl.partial import Partial
-from etl.pull import last_success
+from etl.pull import last_success, unseen
 from etl.readers import Batch, ReadOptions, Source, open_source
+from etl.readers.pull import Pull
 from etl.readers.service import open_pull
 from etl.report import FileReport, RowReport, Tally
 from etl.report.model import SAMPLE_PLACES, SAMPLE_ROWS
@@ -212,15 +213,18 @@ def _require_rows(context: Context, work: LayerWork, staging: Staging) -> None:
 def _file(context: Context, work: LayerWork, load: Load, file: FileSource, sink: Sink) -> None:
     at = len(work.files)
     work.files.append(FileReport(file=file.label, coordsys=load.coordsys))
-    source = _open(context, work, load, file)
+    pull = _asked(context, work, file)
+    source = _open(context, load, file, pull)
     info, layer = source.info, source.layer
     work.files[at] = replace(
         work.files[at],
         driver=info.driver,
         encoding=file.encoding or info.encoding_detected or info.encoding_declared,
         declared_crs=layer.declared_crs,
-        notes=info.notes,
+        notes=info.notes if pull is None else (*info.notes, *unseen(pull)),
     )
+    if pull is not None and pull.since is not None and layer.feature_count == 0:
+        return  # nothing has changed: such an answer need not tell CRS and fields either
     chain = None
     if work.definition.geometry is not None:
         chain = _chain(context, load, file, layer.declared_crs)
@@ -247,7 +251,15 @@ def _file(context: Context, work: LayerWork, load: Load, file: FileSource, sink:
             context.progress(work.definition.name, work.files[at].rows, layer.feature_count)
 
 
-def _open(context: Context, work: LayerWork, load: Load, file: FileSource) -> Source:
+def _asked(context: Context, work: LayerWork, file: FileSource) -> Pull | None:
+    """The pull of a service with the time that `since: last run` means now; None for a file."""
+    if file.pull is None or not file.pull.since_last_run:
+        return file.pull
+    since = last_success(context.log, context.delivery.name, work.definition.name)
+    return replace(file.pull, since=since)
+
+
+def _open(context: Context, load: Load, file: FileSource, pull: Pull | None) -> Source:
     """The rows of a file with their geometry; positions may stand in a point table beside them."""
     named, join = load.columns, load.from_points
     plain = ReadOptions(
@@ -262,11 +274,7 @@ def _open(context: Context, work: LayerWork, load: Load, file: FileSource) -> So
         y=None if named is None else named.y,
         z=None if named is None else named.z,
     )
-    if file.pull is not None:
-        pull = file.pull
-        if pull.since_last_run:
-            since = last_success(context.log, context.delivery.name, work.definition.name)
-            pull = replace(pull, since=since)
+    if pull is not None:
         return open_pull(pull, placed)
     if join is None:
         return open_source(file.path, placed)

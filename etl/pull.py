@@ -57,6 +57,22 @@ def parse_pull(file: Mapping[str, Any]) -> Pull:
     )
 
 
+def unseen(pull: Pull) -> tuple[str, ...]:
+    """What the report of a pull must say: since when it asked, and that deletes are not seen."""
+    if not pull.partial:
+        return ()
+    if pull.since is None:
+        return (
+            "首次取数，整体取；以后只取变化 (the first pull takes everything, later ones changes)",
+        )
+    at = pull.since.astimezone(dt.UTC).isoformat(timespec="seconds")
+    return (
+        f"只取 {at} 以后的变化。服务里已删除的要素取不到，仍留在库中；请定期另用 mode: full "
+        f"整体取一次 (only changes since then: what the service deleted is not seen and stays; "
+        f"pull everything with mode: full from time to time)",
+    )
+
+
 def last_success(
     connection: psycopg.Connection[Any], delivery: str, layer: str
 ) -> dt.datetime | None:

@@ -2,7 +2,8 @@
 
 GeoJSON in CRS84, or in the `crs` of Part 2 that the delivery names (the one the data is kept in
 saves a transformation by somebody else's PROJ): its axis order is the authority's and is turned to
-x = east or longitude here. What changed is asked by Part 3 (CQL2) where the service has it.
+x = east or longitude here. What changed is asked by Part 3 (CQL2) where the service has it, else by
+`datetime` of Part 1 where the collection's schema (Part 5) says that this is the time it compares.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from etl.readers.records import batch_of
 
 PAGE = 1000
 _FILTER = ("conf/features-filter", "conf/cql2-text")
+_DESCRIBED_BY = ("ogc/1.0/schema", "ogc/1.0/queryables")
+"""How the relations of links to a schema end (Part 5, Part 3), the fuller one first."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,8 @@ class FeaturesSource:
         """The URI of the wanted CRS as the collection lists it; None for CRS84."""
         if self.crs is None:
             return None
-        name = choose_layer(self.info, self.options.layer).name
-        chosen = next(c for c in self._collections if str(c["id"]) == name)
-        listed = [str(uri) for uri in chosen.get("crs") or () if not str(uri).startswith("#")]
+        name, offered = self._collection["id"], self._collection.get("crs") or ()
+        listed = [str(uri) for uri in offered if not str(uri).startswith("#")]
         code = self._asked.to_authority()
         ends = () if code is None else (f"/{code[0]}/0/{code[1]}",)
         for uri in listed:
@@ -93,25 +95,54 @@ class FeaturesSource:
         )
 
     @cached_property
-    def changed(self) -> str | None:
-        """The CQL2 text that asks for what changed; ServiceError where the service has none."""
+    def changed(self) -> dict[str, str]:
+        """The parameters that ask for what changed; ServiceError where the service has none."""
         if self.since is None:
-            return None
+            return {}
+        at = f"{self.since.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+        if self.since_column is not None and self._filters:
+            quoted = self.since_column.replace('"', '""')
+            asked = f"\"{quoted}\" >= TIMESTAMP('{at}')"
+            return {"filter": asked, "filter-lang": "cql2-text"}
+        described = None if self.since_column is None else self._properties.get(self.since_column)
+        if isinstance(described, dict) and described.get("x-ogc-role") == "primary-instant":
+            return {"datetime": f"{at}/.."}
+        raise ServiceError(
+            self.url,
+            "不能只取变化：须写明 since_column，且服务支持 CQL2 过滤，或其 schema 说明 datetime "
+            "比较的就是该字段（primary-instant）。请整层取。",
+            "the service cannot tell what changed: that needs since_column, and CQL2 filters or a "
+            "schema that says that datetime compares this field (primary-instant); pull the whole "
+            "collection.",
+        )
+
+    @cached_property
+    def _filters(self) -> bool:
+        """Whether the service filters by CQL2 text."""
         classes = self.web.json(with_query(self._at("conformance"), f="json"))
         listed = classes.get("conformsTo") if isinstance(classes, dict) else None
         known = [str(uri) for uri in listed] if isinstance(listed, list) else []
-        able = all(any(uri.endswith(end) for uri in known) for end in _FILTER)
-        if self.since_column is None or not able:
-            raise ServiceError(
-                self.url,
-                "不能只取变化：须写明 since_column，且服务支持 CQL2 过滤"
-                "（datetime 是要素的时间，不是修改时间）。请整层取。",
-                "the service cannot tell what changed: that needs since_column and CQL2 filters "
-                "(datetime is the features' own time); pull the whole collection.",
-            )
-        quoted = self.since_column.replace('"', '""')
-        at = self.since.astimezone(dt.UTC)
-        return f"\"{quoted}\" >= TIMESTAMP('{at:%Y-%m-%dT%H:%M:%SZ}')"
+        return all(any(uri.endswith(end) for uri in known) for end in _FILTER)
+
+    @cached_property
+    def _collection(self) -> dict[str, Any]:
+        name = choose_layer(self.info, self.options.layer).name
+        return next(c for c in self._collections if str(c["id"]) == name)
+
+    @cached_property
+    def _properties(self) -> dict[str, Any]:
+        """The properties that the collection's schema or queryables list; {} without either."""
+        links = self._collection.get("links")
+        known = [n for n in links if isinstance(n, dict)] if isinstance(links, list) else []
+        for relation in _DESCRIBED_BY:
+            for link in known:
+                kind = str(link.get("type") or "json")
+                if str(link.get("rel", "")).endswith(relation) and "json" in kind:
+                    found = self.web.json(urllib.parse.urljoin(self.url, str(link.get("href"))))
+                    listed = found.get("properties") if isinstance(found, dict) else None
+                    if isinstance(listed, dict):
+                        return listed
+        return {}
 
     @cached_property
     def _first(self) -> dict[str, Any]:
@@ -119,8 +150,7 @@ class FeaturesSource:
         asked: dict[str, str | int] = {"f": "json", "limit": PAGE}
         if self._uri is not None:
             asked["crs"] = self._uri
-        if self.changed is not None:
-            asked |= {"filter": self.changed, "filter-lang": "cql2-text"}
+        asked |= self.changed
         return self._page(with_query(self._at(f"collections/{name}/items"), **asked))
 
     def _page(self, url: str) -> dict[str, Any]:
@@ -144,14 +174,22 @@ class FeaturesSource:
 
     @cached_property
     def layer(self) -> LayerInfo:
-        """The chosen collection with the fields of its first page."""
+        """The chosen collection with the fields of its schema and of its first page.
+
+        A page alone would not do: services leave out what is null, and nothing may have changed.
+        """
         chosen = choose_layer(self.info, self.options.layer)
         names = {"id": None} | {
-            name: None for f in self._first["features"] for name in f.get("properties") or {}
+            name: None
+            for name, about in self._properties.items()
+            if not (isinstance(about, dict) and _is_geometry(about))
         }
+        names |= {name: None for f in self._first["features"] for name in f.get("properties") or {}}
         kinds = {str(g.get("type")) for f in self._first["features"] if (g := f.get("geometry"))}
         kind = kinds.pop() if len(kinds) == 1 else None
         count = self._first.get("numberMatched")
+        if not self._first["features"] and self._next(self._first) is None:
+            count = 0
         return LayerInfo(
             chosen.name,
             kind,
@@ -170,6 +208,7 @@ class FeaturesSource:
             features = page["features"]
             # without this a repeat makes up for a feature that no page holds: the count is right
             self._all_new(features, known)
+            self._require_known(features, names)
             if features:
                 yield batch_of(
                     done,
@@ -205,6 +244,18 @@ class FeaturesSource:
             )
         return following[0]
 
+    def _require_known(self, features: list[dict[str, Any]], names: list[str]) -> None:
+        """ServiceError for a property that neither the schema nor the first page has."""
+        for feature in features:
+            for name in feature.get("properties") or {}:
+                if name not in names:
+                    raise ServiceError(
+                        self.url,
+                        f"后面的页有首页没有的属性 {name}，服务又没有 schema，无法保证不丢值。",
+                        f"a later page has the property {name!r} that the first has not, and there "
+                        f"is no schema: its values would be lost.",
+                    )
+
     def _all_new(self, features: list[dict[str, Any]], known: set[str]) -> None:
         """Add the ids of a page to those known; ServiceError for one that came before."""
         for feature in features:
@@ -223,6 +274,15 @@ class FeaturesSource:
 def north_first(crs: pyproj.CRS) -> bool:
     """Whether the authority of a CRS writes latitude or northing before the other."""
     return bool(crs.axis_info) and crs.axis_info[0].direction.lower() == "north"
+
+
+def _is_geometry(about: dict[str, Any]) -> bool:
+    """Whether a property of a schema is the geometry (Part 5: its role; Part 3: a $ref)."""
+    return (
+        about.get("x-ogc-role") == "primary-geometry"
+        or str(about.get("format", "")).startswith("geometry-")
+        or "geojson.org/schema" in str(about.get("$ref", ""))
+    )
 
 
 def _is_feature(found: Any) -> bool:

@@ -59,6 +59,6 @@ def open_pull(pull: Pull, options: ReadOptions) -> Source:
     else:
         source = FeaturesSource(url, options, web, pull.since, pull.since_column, pull.crs)
         if pull.since is not None:
-            _ = source.changed
+            _ = source.changed  # a service that cannot tell is refused before the run
     _ = source.info
     return source

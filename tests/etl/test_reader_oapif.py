@@ -22,13 +22,17 @@ def feature(ident: object, **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(*pages: dict[str, Any]) -> Iterator[str]:
-    """A service of one collection, `road`, whose pages are these; NEXT is the next page's link."""
+def serving(*pages: dict[str, Any], schema: dict[str, Any] | None = None) -> Iterator[str]:
+    """A service of one collection, `road`, whose pages are these, with or without a schema."""
+    described = {"rel": "http://www.opengis.net/def/rel/ogc/1.0/schema", "href": "/api/schema"}
+    collection = {"id": "road", "links": [described] if schema else []}
 
     class Features(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
-            answer: dict[str, Any] = {"collections": [{"id": "road"}]}
+            answer: dict[str, Any] = {"collections": [collection]}
+            if path.endswith("/schema"):
+                answer = {"properties": schema}
             if path.endswith("/items"):
                 at = int(query.get("page", ["0"])[0])
                 following = {"rel": "next", "href": f"{path}?page={at + 1}"}
@@ -81,6 +85,28 @@ def test_features_without_ids_are_all_taken() -> None:
 def test_links_that_are_null_end_the_pages() -> None:
     with serving({"features": [feature(1)]}, {"features": [feature(2)], "links": None}) as url:
         assert pulled(url) == ["1", "2"]
+
+
+def test_what_a_first_page_leaves_out_is_not_lost() -> None:
+    """Services leave out properties that are null: the schema names them, or it is an error."""
+    pages = {"features": [feature(1)]}, {"features": [feature(2, properties={"width": "7.5"})]}
+    named = {
+        "shape": {"x-ogc-role": "primary-geometry"},
+        "name": {"type": "string"},
+        "width": {"type": "number"},
+    }
+    with serving(*pages, schema=named) as url:
+        source = open_source(url, ReadOptions(layer="road"))
+        assert [field.name for field in source.layer.fields] == ["id", "name", "width"]
+        rows = [r for batch in source.batches() for r in batch.attributes.to_pylist()]
+    assert [r["width"] for r in rows] == [None, "7.5"]
+    with serving(*pages) as url, pytest.raises(ReadError, match="has the property 'width'"):
+        pulled(url)
+
+
+def test_an_answer_without_features_is_known_to_be_empty() -> None:
+    with serving({"features": []}) as url:
+        assert open_source(url, ReadOptions(layer="road")).layer.feature_count == 0
 
 
 @pytest.mark.parametrize(
