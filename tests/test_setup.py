@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+POSTGRES = "/usr/lib/postgresql/15/bin"
 SCRIPT = REPOSITORY / ".ci" / "setup.sh"
 
 
@@ -27,7 +29,7 @@ def run(path: Path, *words: str, user: int | None = None) -> subprocess.Complete
 
 def test_a_machine_that_has_everything_is_left_alone() -> None:
     answer = subprocess.run(
-        [str(SCRIPT), "browser"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        [str(SCRIPT), "tests"], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
 
@@ -40,7 +42,7 @@ def test_without_root_one_sentence_names_what_is_missing_and_what_to_do(tmp_path
     python.chmod(0o755)
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
-    answer = run(tmp_path, "browser", user=65534)
+    answer = run(tmp_path, "tests", user=65534)
     assert answer.returncode == 1
     assert answer.stdout == ""
     assert len(answer.stderr.splitlines()) == 1
@@ -48,6 +50,22 @@ def test_without_root_one_sentence_names_what_is_missing_and_what_to_do(tmp_path
         assert package in answer.stderr
     assert "as root or with sudo" in answer.stderr
     assert "DATABASE_URL" in answer.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+@pytest.mark.skipif(shutil.which("initdb", path=POSTGRES) is None, reason="no Debian PostgreSQL")
+def test_without_root_a_part_that_the_demo_runs_without_is_named_and_does_not_stop_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "id").symlink_to("/usr/bin/id")
+    (tmp_path / "python3").symlink_to("/bin/true")
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    answer = run(tmp_path, user=65534)
+    assert (answer.returncode, answer.stdout) == (0, "")
+    assert len(answer.stderr.splitlines()) == 1
+    assert "not installed: postgresql-client gdal-bin mdbtools curl" in answer.stderr
+    assert "sudo make setup" in answer.stderr
 
 
 def test_a_python_that_is_too_old_is_named(tmp_path: Path) -> None:
@@ -62,4 +80,4 @@ def test_a_python_that_is_too_old_is_named(tmp_path: Path) -> None:
 def test_the_script_runs_under_the_posix_shell_and_prevents_the_main_cluster() -> None:
     assert subprocess.run(["/bin/sh", "-n", str(SCRIPT)], check=False).returncode == 0
     text = SCRIPT.read_text(encoding="utf-8")
-    assert text.index("create_main_cluster = false") < text.index("apt-get install")
+    assert text.index("create_main_cluster = false") < text.index("apt install -y")
