@@ -196,6 +196,22 @@ def _domain(srid: int) -> Bounds:
     return (bounds[0], bounds[1], bounds[2], bounds[3])
 
 
+def check_rectangle(bounds: Bounds, crs: OutputCrs) -> None:
+    """Raise CrsDomainError for a rectangle (x before y, units of the CRS) with numbers that no
+    rectangle has, or that lies outside of what longitude and latitude can be.
+    """
+    low_x, low_y, high_x, high_y = bounds
+    if not all(math.isfinite(value) for value in bounds):
+        raise CrsDomainError("不是有限数 coordinates must be finite numbers")
+    if low_y > high_y or (low_x > high_x and not crs.geographic):
+        raise CrsDomainError(f"最小值大于最大值 a minimum exceeds its maximum; {_order(crs)}")
+    if crs.geographic and (max(abs(low_x), abs(high_x)) > 180 or max(abs(low_y), abs(high_y)) > 90):
+        raise CrsDomainError(
+            f"经度须在 ±180、纬度在 ±90 之内 longitude within 180, latitude within 90; "
+            f"{_order(crs)}"
+        )
+
+
 def rectangle_in_storage(bounds: Bounds, crs: OutputCrs) -> shapely.Geometry:
     """Return the area of a rectangle with edges straight in `crs`, in EPSG:4490 (x = lon).
 
@@ -204,17 +220,9 @@ def rectangle_in_storage(bounds: Bounds, crs: OutputCrs) -> shapely.Geometry:
     `SAGITTA_M`. A rectangle without width or height is a line or a point.
     Raises CrsDomainError for coordinates that the CRS cannot have.
     """
+    check_rectangle(bounds, crs)
     low_x, low_y, high_x, high_y = bounds
-    if not all(math.isfinite(value) for value in bounds):
-        raise CrsDomainError("不是有限数 coordinates must be finite numbers")
-    if low_y > high_y or (low_x > high_x and not crs.geographic):
-        raise CrsDomainError(f"最小值大于最大值 a minimum exceeds its maximum; {_order(crs)}")
     if crs.geographic:
-        if max(abs(low_x), abs(high_x)) > 180 or max(abs(low_y), abs(high_y)) > 90:
-            raise CrsDomainError(
-                f"经度须在 ±180、纬度在 ±90 之内 longitude within 180, latitude within 90; "
-                f"{_order(crs)}"
-            )
         if low_x > high_x:
             return shapely.union_all(
                 [_plain((low_x, low_y, 180, high_y)), _plain((-180, low_y, high_x, high_y))]

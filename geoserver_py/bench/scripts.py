@@ -2,9 +2,7 @@
 
 A script draws one of the prepared areas or tiles a transaction. pgbench's own variables are
 numbers, so the drawn values stand in the script as a decision tree of nested CASE expressions,
-which the client evaluates in about a microsecond, and the area is built by ST_MakeEnvelope from
-four bound numbers where the service binds the same rectangle as WKB. Both are folded to a constant
-when the custom plan is made.
+which the client evaluates in about a microsecond.
 """
 
 from __future__ import annotations
@@ -17,11 +15,9 @@ from layers.access import SYSTEM
 from layers.crs import parse_crs
 from layers.definition import LayerDefinition
 from layers.query import Density, FeatureQuery, compile_page, scan_of
-from layers.query.predicate import AREA, SIDES, inner_rectangle
+from layers.query.predicate import SIDES, inner_rectangle
 from tiles.grids import GRIDS
 from tiles.sql import tile_statement
-
-_ENVELOPE = "ST_MakeEnvelope(:w::float8, :s::float8, :e::float8, :n::float8, 4490)"
 
 
 def items_scripts(
@@ -59,7 +55,7 @@ def _items_script(query: FeatureQuery, areas: Sequence[Bounds], scans: Sequence[
     scan = scans[0] if scans else None
     text = compile_page(query, SYSTEM, scan=scan).sql.decode()
     inner = [inner_rectangle(replace(query, bbox=area)) for area in areas]
-    statement = text.replace(AREA.as_string(None), _ENVELOPE) % {
+    statement = text % {
         "limit": ":limit::bigint",
         "offset": ":offset::bigint",
         "scan": ":scan::bigint",

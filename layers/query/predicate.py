@@ -7,29 +7,30 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import shapely
 from psycopg import sql
 from psycopg.types.numeric import Float8, Int8
 
 from layers.access import Principal
 from layers.catalogue import UnknownLayer
-from layers.crs import Bounds, CrsDomainError, parse_crs, rectangle_in_storage
+from layers.crs import Bounds, CrsDomainError, check_rectangle, parse_crs, rectangle_in_storage
 from layers.definition import FieldType, GeometryType
 from layers.query.model import FeatureQuery, FieldValue, QueryError
 
-AREA = sql.SQL("ST_GeomFromWKB(%(area)s, 4490)")
+_AREA = sql.SQL("ST_GeomFromWKB(%(area)s, 4490)")
 """The bound area. Immutable over a bound value: `force_custom_plan` folds it to a constant once."""
 
-
 SIDES = ("west", "south", "east", "north")
+
+_RECTANGLE = sql.SQL("ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, 4490)")
+"""An area along the axes of the store: four numbers say it, and no geometry need be built."""
 
 # Same answer as ST_Intersects, border included: 0.8 ms instead of 5 for 1 760 points. `&&` only
 # finds them: a GiST box is of 4-byte floats, up to a metre too wide.
 _UPRIGHT = sql.SQL(
     "geom && {} AND ST_X(geom) BETWEEN %(west)s AND %(east)s"
     " AND ST_Y(geom) BETWEEN %(south)s AND %(north)s"
-).format(AREA)
+).format(_RECTANGLE)
 
 
 # Same answer as ST_Intersects: what lies in the rectangle with its whole box needs no exact test
@@ -38,10 +39,11 @@ _UPRIGHT = sql.SQL(
 _BOXED = sql.SQL(
     "geom && {0} AND (geom @ ST_MakeEnvelope(%(inner_west)s, %(inner_south)s, %(inner_east)s,"
     " %(inner_north)s, 4490) OR ST_Intersects(geom, {0}))"
-).format(AREA)
+).format(_RECTANGLE)
 
-_INWARD = 2
-"""Steps of a 4-byte float: one for the rounding of the geometry's box, one for the rectangle's."""
+_INWARD = 2.0**-22
+"""Of an edge: two steps of a 4-byte float, one for the rounding of the geometry's box, one for the
+rectangle's."""
 
 
 @dataclass(frozen=True)
@@ -132,15 +134,13 @@ def inner_rectangle(query: FeatureQuery) -> Bounds | None:
     if not upright(query) or query.bbox is None or query.layer.geometry is GeometryType.POINT:
         return None
     west, south, east, north = query.bbox
-    inner = (_inward(west, 1), _inward(south, 1), _inward(east, -1), _inward(north, -1))
+    inner = (
+        west + abs(west) * _INWARD,
+        south + abs(south) * _INWARD,
+        east - abs(east) * _INWARD,
+        north - abs(north) * _INWARD,
+    )
     return inner if inner[0] < inner[2] and inner[1] < inner[3] else None
-
-
-def _inward(edge: float, direction: int) -> float:
-    value = np.float32(edge)
-    for _ in range(_INWARD):
-        value = np.nextafter(value, np.float32(direction * np.inf))
-    return float(value)
 
 
 @lru_cache(maxsize=512)
@@ -152,7 +152,7 @@ def condition_sql(wanted: Conditions) -> sql.Composed:
     elif wanted.boxed:
         parts.append(_BOXED)
     elif wanted.area:
-        parts.append(sql.SQL("ST_Intersects(geom, {})").format(AREA))
+        parts.append(sql.SQL("ST_Intersects(geom, {})").format(_AREA))
     if wanted.heights:
         parts.append(
             sql.SQL("ST_ZMin(geom) <= %(high)s::float8 AND ST_ZMax(geom) >= %(low)s::float8")
@@ -180,14 +180,17 @@ def predicate_params(query: FeatureQuery) -> dict[str, Any]:
     params: dict[str, Any] = {}
     if query.bbox is not None:
         crs = query.bbox_crs or parse_crs("CRS84")
+        points = upright(query) and query.layer.geometry is GeometryType.POINT
+        inner = inner_rectangle(query)
         try:
-            area = rectangle_in_storage(query.bbox, crs)
+            if points or inner is not None:
+                check_rectangle(query.bbox, crs)
+                params |= zip(SIDES, map(Float8, query.bbox), strict=True)
+            else:
+                params["area"] = shapely.to_wkb(rectangle_in_storage(query.bbox, crs))
         except CrsDomainError as outside:
             raise QueryError("bbox", f"{outside}。", "the CRS has no such coordinates") from outside
-        params["area"] = shapely.to_wkb(area)
-        if upright(query) and query.layer.geometry is GeometryType.POINT:
-            params |= zip(SIDES, map(Float8, query.bbox), strict=True)
-        elif (inner := inner_rectangle(query)) is not None:
+        if inner is not None:
             params |= {f"inner_{side}": Float8(v) for side, v in zip(SIDES, inner, strict=True)}
     if query.heights is not None and query.layer.has_z:
         params["low"], params["high"] = map(Float8, query.heights)
