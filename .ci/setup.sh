@@ -64,8 +64,9 @@ elif [ -z "$missing" ]; then # not worth a password at every start
 elif ! absent sudo && [ -t 0 ] && sudo -v; then
     as_root=sudo
 else
-    echo "setup: missing:$missing$lacking. Run 'make setup' as root or with sudo once; or, for the" \
-        "database alone, set DATABASE_URL to a PostGIS database that exists." >&2
+    echo "setup: missing:$missing$lacking. This user is not root and may not use sudo: let an" \
+        "administrator run 'make setup' here as root, or 'apt-get install$missing$lacking', once;" \
+        "or, for the database alone, set DATABASE_URL to a PostGIS database that exists." >&2
     exit 1
 fi
 packages=$missing$lacking

@@ -48,7 +48,7 @@ def test_without_root_one_sentence_names_what_is_missing_and_what_to_do(tmp_path
     assert len(answer.stderr.splitlines()) == 1
     for package in ("gdal-bin", "python3-venv", "chromium", "fonts-noto-cjk", "postgresql-client"):
         assert package in answer.stderr
-    assert "as root or with sudo" in answer.stderr
+    assert "let an administrator run 'make setup' here as root" in answer.stderr
     assert "DATABASE_URL" in answer.stderr
 
 
