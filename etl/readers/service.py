@@ -43,7 +43,7 @@ def open_pull(pull: Pull, options: ReadOptions) -> Source:
     web = Web(url, headers)
     source: Source
     if kind == "arcgis":
-        source = ArcgisSource(url, options, web, pull.since)
+        source = ArcgisSource(url, options, web, pull.since, pull.since_column)
     elif kind == "wfs":
         source = WfsSource(
             url,
