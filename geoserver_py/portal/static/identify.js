@@ -1,8 +1,7 @@
-// Click to identify: the address and divisions of a place, and the features drawn there.
+// What is at a place: the address and divisions, and the features there.
 
 import { get } from "./service.js";
 
-const REACH_PX = 5;
 const MOST_LAYERS = 12;
 
 const schemas = new Map();
@@ -14,17 +13,15 @@ const schemaOf = (name) => {
 /** Forget titles of fields, e.g. when the key changed. */
 export const forgetSchemas = () => schemas.clear();
 
-/** Everything known about a clicked point of the map, as the card shows it. */
-export async function identify(map, event, collections, shown) {
-  const { lng: lon, lat } = event.lngLat;
-  const zoom = map.getZoom();
-  const candidates = collections
-    .filter((one) => shown.has(one.id) && zoom >= (one.lowestZoom ?? 0))
-    .slice(0, MOST_LAYERS);
+/**
+ * Everything known about a place `{lon, lat, bbox}` (CGCS2000 degrees; bbox is what counts as
+ * "here"), as the card shows it; `collections` are asked for features.
+ */
+export async function identify({ lon, lat, bbox }, collections, { address = true } = {}) {
   const [position, reverse, ...found] = await Promise.all([
     get("position", { lon, lat, coordsys: "cgcs2000" }),
-    get("reverse", { lon, lat, coordsys: "cgcs2000", limit: 1 }).catch(() => null),
-    ...candidates.map((one) => featuresAt(map, event.point, one).catch(() => [])),
+    address ? get("reverse", { lon, lat, coordsys: "cgcs2000", limit: 1 }).catch(() => null) : null,
+    ...collections.slice(0, MOST_LAYERS).map((one) => featuresIn(bbox, one).catch(() => [])),
   ]);
   const place = reverse?.features?.[0]?.properties?.geocoding;
   return {
@@ -35,30 +32,30 @@ export async function identify(map, event, collections, shown) {
   };
 }
 
-/** A value as people read it: the word of its code, the unit behind a number. */
+/** A value as people read it: the word of its code, 是 or 否, the unit behind a number. */
 function readable(value, field = {}) {
   if (value === null) return null;
+  if (typeof value === "boolean") return value ? "是 yes" : "否 no";
   const title = field["x-enum-titles"]?.[value];
   if (title && title !== value) return `${title}（${value}）`;
   const unit = field["x-ogc-unit"]?.replace("m2", "m²");
   return unit ? `${value} ${unit}` : value;
 }
 
-async function featuresAt(map, point, collection) {
-  const [west, north] = map.unproject([point.x - REACH_PX, point.y - REACH_PX]).toArray();
-  const [east, south] = map.unproject([point.x + REACH_PX, point.y + REACH_PX]).toArray();
-  const bbox = [west, south, east, north].map((value) => value.toFixed(9)).join(",");
+async function featuresIn(bbox, collection) {
   const answer = await get(`collections/${collection.id}/items`, {
-    bbox,
+    bbox: bbox.map((value) => value.toFixed(9)).join(","),
     limit: 2,
     skipGeometry: true,
   });
   if (answer.features.length === 0) return [];
   const { properties } = await schemaOf(collection.id);
   return answer.features.map((feature) => ({
-    heading: collection.title,
+    heading: collection.title.replace(/（模拟数据）$/u, ""),
+    // a link cannot carry the key: pages of other layers would not open
+    page: collection.access !== "public" ? null : `collections/${collection.id}/items/${encodeURIComponent(feature.id)}`,
     rows: [
-      ["标识 Id", feature.id],
+      ["标识", feature.id],
       ...Object.entries(feature.properties).map(([name, value]) => [
         (properties[name]?.title ?? name).split(" ")[0],
         readable(value, properties[name]),

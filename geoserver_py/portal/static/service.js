@@ -25,8 +25,16 @@ export async function get(path, query = {}, signal = undefined) {
   const response = await fetch(url, {
     headers: { Accept: "application/geo+json, application/json", ...headers() },
     signal,
+  }).catch((failed) => {
+    if (failed.name === "AbortError") throw failed;
+    throw new Refusal(0, { detail: "服务没有应答，请检查网络或稍后重试。 The service did not answer." });
   });
-  const document = response.status === 204 ? null : await response.json();
+  const document = response.status === 204 ? null : await response.json().catch((failed) => {
+    if (failed.name === "AbortError") throw failed;
+    throw new Refusal(response.status, {
+      detail: `应答不是 JSON（HTTP ${response.status}）。 The answer is not JSON.`,
+    });
+  });
   if (!response.ok) throw new Refusal(response.status, document ?? {});
   return document;
 }
