@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response, StreamingResponse
 
-from etl.datum import DatumError, UnknownCoordsys, locate
+from etl.datum import Coordsys, DatumError, UnknownCoordsys, locate
 from gazetteer.answers import Hints
 from gazetteer.geocodejson import (
     collection,
@@ -20,13 +20,8 @@ from gazetteer.geocodejson import (
 from gazetteer.normalise import MAX_QUERY_LENGTH
 from gazetteer.reverse import surroundings
 from gazetteer.suggest import suggest, suggest_numbers
-from geoserver_py.geocoding import (
-    MATCH_COLUMNS,
-    flat,
-    geocode,
-    in_coordsys,
-    typed_position,
-)
+from geoserver_py.batch import matched_rows
+from geoserver_py.geocoding import MATCH_COLUMNS, geocode, in_coordsys, typed_position
 from geoserver_py.operations import Call, Operation, Parameter, read_body
 from geoserver_py.pools import run_cancellable
 from geoserver_py.positions import POSITION_PARAMETERS, has_position, position_of
@@ -38,7 +33,6 @@ from geoserver_py.tables import (
     Table,
     TableError,
     csv_lines,
-    pieces,
     read_csv,
     read_xlsx,
     xlsx_bytes,
@@ -49,9 +43,8 @@ MEDIA_TYPE = "application/geo+json"
 MAX_BATCH = 1000
 """Most addresses in one batch of JSON."""
 MAX_TABLE_ROWS = 100_000
-"""Most rows of a table; larger ones belong to `geoserver-py gazetteer batch`."""
+"""Most rows of a table; larger ones belong to the process geocode-batch."""
 MAX_TABLE_BYTES = 32 * 1024 * 1024
-_TABLE_PIECE = 200
 
 _QUERY = Parameter(
     "q",
@@ -171,9 +164,9 @@ async def _table(call: Call, media: str) -> Response:
         raise Problem(400, "invalid-body", zh=str(wrong), en="") from wrong
     if len(table.rows) > MAX_TABLE_ROWS:
         raise _bad_body(
-            f"最多 {MAX_TABLE_ROWS} 行，收到 {len(table.rows)} 行；更大的表用 geoserver-py"
-            " gazetteer batch",
-            f"at most {MAX_TABLE_ROWS} rows; larger tables: geoserver-py gazetteer batch",
+            f"最多 {MAX_TABLE_ROWS} 行，收到 {len(table.rows)} 行；更大的表用异步处理"
+            " /processes/geocode-batch",
+            f"at most {MAX_TABLE_ROWS} rows; larger tables: the process geocode-batch",
         )
     matched = _matched(call, table, column)
     heading = (*table.heading, *MATCH_COLUMNS)
@@ -193,27 +186,17 @@ async def _table(call: Call, media: str) -> Response:
 
 
 async def _matched(call: Call, table: Table, column: int) -> AsyncIterator[list[tuple[Any, ...]]]:
-    """The rows with MATCH_COLUMNS behind, in groups that others can go between."""
+    """The rows with what was matched; Problem 400 where coordsys_out cannot hold a position."""
     services = call.services
-    for piece in pieces(table, _TABLE_PIECE):
-        texts = [str(row[column] or "").strip()[:MAX_QUERY_LENGTH] for row in piece]
-        documents = await geocode(
-            services.gazetteer,
-            services.pools.lookups,
-            call.principal,
-            [text for text in texts if text],
-            profile=services.profile,
-            registry=services.registry,
-            hints=Hints(limit=1),
-            explain=False,
-        )
-        answers = iter(flat(_out(call, document)) for document in documents)
-        nothing = dict.fromkeys(MATCH_COLUMNS)
-        found = [next(answers) if text else nothing for text in texts]
-        yield [
-            (*row, *(answer[name] for name in MATCH_COLUMNS))
-            for row, answer in zip(piece, found, strict=True)
-        ]
+    rows = matched_rows(
+        services.gazetteer, services.pools.lookups, call.principal, table, column,
+        profile=services.profile, registry=services.registry, target=_target(call),
+    )  # fmt: skip
+    try:
+        async for piece in rows:
+            yield piece
+    except DatumError as refused:
+        raise _not_available(call, refused) from refused
 
 
 async def _reverse(call: Call) -> Response:
@@ -272,14 +255,24 @@ def _response(call: Call, document: dict[str, Any]) -> Response:
 
 def _out(call: Call, document: dict[str, Any]) -> dict[str, Any]:
     """The document in the coordsys that was asked for; Problem 400 where there is none such."""
-    services, wanted = call.services, call.arguments.get("coordsys_out") or "cgcs2000"
-    accepted = (*services.profile.accepted_coordsys, *services.registry.grids)
+    target = _target(call)
     try:
-        return in_coordsys(document, services.registry.parse(wanted), services.registry)
+        return in_coordsys(document, target, call.services.registry)
+    except DatumError as refused:
+        raise _not_available(call, refused) from refused
+
+
+def _target(call: Call) -> Coordsys:
+    try:
+        return call.services.registry.parse(call.arguments.get("coordsys_out") or "cgcs2000")
     except DatumError as unknown:
-        raise invalid_parameter(
-            "coordsys_out", zh=f"{unknown}", en="not available", accepted=accepted
-        ) from unknown
+        raise _not_available(call, unknown) from unknown
+
+
+def _not_available(call: Call, refused: DatumError) -> Problem:
+    services = call.services
+    accepted = (*services.profile.accepted_coordsys, *services.registry.grids)
+    return invalid_parameter("coordsys_out", zh=f"{refused}", en="not available", accepted=accepted)
 
 
 def _focus(services: Services, arguments: Mapping[str, Any]) -> tuple[float, float] | None:

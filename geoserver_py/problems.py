@@ -15,8 +15,9 @@ MEDIA_TYPE = "application/problem+json"
 class Problem(Exception):  # noqa: N818 - the RFC's own word
     """A refusal that says what was wrong, which parameter, and what would be accepted.
 
-    ``code`` is a stable kebab-case name of the kind of problem; ``zh`` and ``en`` are one
-    sentence each. Raised anywhere in the service, rendered in one place (``problem_response``).
+    ``code`` is a stable kebab-case name of the kind of problem, ``type`` its URI; ``zh`` and
+    ``en`` are one sentence each. Raised anywhere in the service, rendered in one place
+    (``problem_response``).
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
         super().__init__(f"{status} {code}: {en}")
         self.status = status
         self.code = code
+        self.type = f"urn:geoserver-py:problem:{code}"
         self.zh = zh
         self.en = en
         self.parameter = parameter
@@ -42,7 +44,7 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
     def document(self) -> dict[str, Any]:
         """The problem as a JSON object (RFC 9457 section 3)."""
         body: dict[str, Any] = {
-            "type": f"urn:geoserver-py:problem:{self.code}",
+            "type": self.type,
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": f"{self.zh} {self.en}",

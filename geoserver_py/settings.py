@@ -67,6 +67,18 @@ class Settings(BaseSettings):
     upload_form_seconds: int = Field(
         default=120, ge=1, description="longest that a form of a report may take to be made"
     )
+    job_dir: Path | None = Field(
+        default=None, description="folder of the tables of jobs; DATA_DIR/jobs when unset"
+    )
+    job_max_mb: int = Field(
+        default=256, ge=1, description="largest table that a job of a process takes (MiB)"
+    )
+    job_keep_days: float = Field(
+        default=7, ge=0, description="days that a job and its results are kept after it ended"
+    )
+    job_run_seconds: int = Field(
+        default=7200, ge=1, description="longest that a job may run, once it starts"
+    )
     raster_dir: Path | None = Field(
         default=None, description="folder of the published rasters; DATA_DIR/rasters when unset"
     )
@@ -83,6 +95,7 @@ class Settings(BaseSettings):
         "base_url",
         "upload_dir",
         "raster_dir",
+        "job_dir",
         mode="before",
     )
     @classmethod
@@ -98,6 +111,11 @@ class Settings(BaseSettings):
     def upload_home(self) -> Path:
         """Absolute folder of the uploaded deliveries."""
         return (self.upload_dir or self.data_dir / "uploads").absolute()
+
+    @property
+    def job_home(self) -> Path:
+        """Absolute folder of the tables of jobs."""
+        return (self.job_dir or self.data_dir / "jobs").absolute()
 
     @property
     def raster_home(self) -> Path:

@@ -21,6 +21,7 @@ from geoserver_py import (
     tile_routes,
 )
 from geoserver_py.deliveries import routes as deliveries
+from geoserver_py.jobs import routes as jobs
 from geoserver_py.operations import Operation
 
 
@@ -42,5 +43,6 @@ def operations() -> tuple[Operation, ...]:
         *raster_routes.OPERATIONS,
         *deliveries.OPERATIONS,
         *openapi.OPERATIONS,
+        *jobs.OPERATIONS,
         *ogc.OPERATIONS,
     )

@@ -17,6 +17,7 @@ import psycopg
 
 from geoserver_py.deliveries import store
 from geoserver_py.deliveries.folders import upload_folder
+from geoserver_py.jobs import store as jobs
 from geoserver_py.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -135,6 +136,7 @@ async def follow(settings: Settings, first_seconds: float = FIRST_SECONDS) -> No
             swept = await asyncio.to_thread(sweep, settings)
             if swept.uploads or swept.forms:
                 log.info(swept.sentence())
+            await asyncio.to_thread(jobs.sweep, settings)
         except (psycopg.Error, OSError) as lost:
             log.warning("uploads not swept: %s", lost)
         await asyncio.sleep(DAY_SECONDS)

@@ -40,6 +40,10 @@ def pygeoapi_config(
         "type": "process",
         "processor": {"name": "geoserver_py.ogc.processes.LocateEvent", "context": context},
     }
+    resources["geocode-batch"] = {
+        "type": "process",
+        "processor": {"name": "geoserver_py.ogc.processes.GeocodeBatch"},
+    }
     return {
         "server": {
             "bind": {"host": "127.0.0.1", "port": 0},

@@ -19,6 +19,8 @@ PROCESSES = (
     f"{_SPEC}/ogcapi-processes-1/1.0/conf/core",
     f"{_SPEC}/ogcapi-processes-1/1.0/conf/json",
     f"{_SPEC}/ogcapi-processes-1/1.0/conf/ogc-process-description",
+    f"{_SPEC}/ogcapi-processes-1/1.0/conf/job-list",
+    f"{_SPEC}/ogcapi-processes-1/1.0/conf/dismiss",
 )
 
 

@@ -14,6 +14,7 @@ from geoserver_py.links import base_url, link
 from geoserver_py.ogc import documents
 from geoserver_py.ogc.bridge import Bridge
 from geoserver_py.ogc.conformance import conforms_to
+from geoserver_py.ogc.processes import with_own_control
 from geoserver_py.operations import Call, Operation, Parameter, read_body
 from geoserver_py.problems import Problem
 from geoserver_py.raster_routes import raster_collection
@@ -124,14 +125,14 @@ async def _queryables(call: Call) -> Response:
 
 async def _processes(call: Call) -> Response:
     document = await _bridge(call).ask(call, processes.describe_processes)
-    return _answer(call, documents.without_unserved(document), "processes.html")
+    return _answer(call, documents.without_unserved(with_own_control(document)), "processes.html")
 
 
 async def _process(call: Call) -> Response:
     document = await _bridge(call).ask(
         call, processes.describe_processes, call.arguments["processId"]
     )
-    return _answer(call, document, "process.html")
+    return _answer(call, with_own_control(document), "process.html")
 
 
 async def _execute(call: Call) -> Response:
@@ -152,13 +153,6 @@ async def _execute(call: Call) -> Response:
 
 def _bad_execution(zh: str, en: str) -> Problem:
     return Problem(400, "invalid-request", zh=zh, en=f"({en})", parameter="inputs")
-
-
-async def _jobs(call: Call) -> Response:
-    # every process answers at once, so there is never a job to list
-    root = base_url(call)
-    body = {"jobs": [], "links": [link(f"{root}/jobs", "self", "application/json")]}
-    return _answer(call, body, "jobs.html")
 
 
 def _get(
@@ -233,5 +227,4 @@ OPERATIONS = (
             },
         },
     ),
-    _get("/jobs", "getJobs", "作业", "Jobs", "processes", _jobs),
 )

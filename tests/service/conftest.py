@@ -77,6 +77,7 @@ def city(make_database: MakeDatabase, tmp_path_factory: pytest.TempPathFactory) 
         **os.environ,
         "GEOSERVER_PY_DATABASE_URL": dsn,
         "GEOSERVER_PY_RASTER_DIR": str(folder / "rasters"),
+        "GEOSERVER_PY_JOB_DIR": str(folder / "jobs"),
     }
     command = [sys.executable, "-m", "geoserver_py.cli", "serve", "--port", str(port)]
     with subprocess.Popen(command, env=environment) as process:

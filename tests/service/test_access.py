@@ -27,6 +27,8 @@ _EXAMPLES = {
     "styleId": ["basemap"],
     "processId": ["locate-event"],
     "collectionId": [*HIDDEN, "road"],
+    "jobId": ["1"],
+    "output": ["table"],
 }
 
 
@@ -121,6 +123,11 @@ BODIES: dict[str, tuple[dict[str, str], str]] = {
         '{{"inputs": {{"lon": 116.1176, "lat": 24.2886, "coordsys": "cgcs2000",'
         ' "category": "06010"}}}}',
     ),
+    "/processes/geocode-batch/execution": (
+        _JSON,
+        '{{"inputs": {{"table": "地址\\n{trace}"}}}}',
+    ),
+    "/jobs/{jobId}": (_JSON, "{{}}"),
     "/deliveries": (_BINARY, "PK{trace}"),
     "/deliveries/{id:int}/statement": (_JSON, '{{"layer": "{trace}"}}'),
     "/deliveries/{id:int}/answers": (_JSON, '{{"answers": {{"{trace}": "1"}}}}'),
