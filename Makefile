@@ -22,6 +22,8 @@ NODE := $(if $(LOCK),$(PORTAL)/node_modules/.package-lock.json)
 ROOMS := geoserver_py layers etl tiles gazetteer
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
+# under LC_ALL=C, Python 3.11 does not even start in a clone below a folder with a Chinese name
+export LC_ALL := C.UTF-8
 
 .PHONY: demo test lint bench detection crash deliveries eval fuzz setup setup-tests format clean
 .DEFAULT_GOAL := demo

@@ -81,3 +81,18 @@ def test_the_script_runs_under_the_posix_shell_and_prevents_the_main_cluster() -
     assert subprocess.run(["/bin/sh", "-n", str(SCRIPT)], check=False).returncode == 0
     text = SCRIPT.read_text(encoding="utf-8")
     assert text.index("create_main_cluster = false") < text.index("apt install -y")
+
+
+@pytest.mark.parametrize("locale", ["POSIX", "C", "zh_CN.GB18030", ""])
+def test_make_reads_a_clone_in_a_chinese_folder_whatever_the_callers_locale(locale: str) -> None:
+    """The venv names the clone's path in UTF-8; Python reads it in the locale's encoding."""
+    rule = 'shown: ; @python3 -c "import locale; print(locale.getencoding())"'
+    answer = subprocess.run(
+        ["make", "-s", "--eval", rule, "shown"],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], "LC_ALL": locale},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout == "utf-8\n"
