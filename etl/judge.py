@@ -108,7 +108,7 @@ def judge_layer(connection: psycopg.Connection, layer: StagedLayer) -> list[Reje
     ]
     rules = [rule for rule in listed if rule.name in LAYER_CHECKS]
     if not rules:
-        return _settle(connection, layer.staging, found)
+        return _settled(connection, layer.staging, found)
     checks = [LAYER_CHECKS[rule.name] for rule in rules]
     fields: set[str] = set()
     for rule, check in zip(rules, checks, strict=True):
@@ -118,7 +118,7 @@ def judge_layer(connection: psycopg.Connection, layer: StagedLayer) -> list[Reje
         shapes=any(c.shapes for c in checks), centres=any(c.centres for c in checks),
     )  # fmt: skip
     found += [f for rule, check in zip(rules, checks, strict=True) for f in check.run(rule, whole)]
-    return _settle(connection, layer.staging, found)
+    return _settled(connection, layer.staging, found)
 
 
 def _twins(connection: psycopg.Connection, layer: StagedLayer, rule: Rule) -> list[PlacedFinding]:
@@ -140,25 +140,32 @@ def _twins(connection: psycopg.Connection, layer: StagedLayer, rule: Rule) -> li
     return proximity.near_duplicates(rule, whole)
 
 
-def judge_together(
+def judge_references(
+    connection: psycopg.Connection,
+    layer: StagedLayer,
+    delivered: Mapping[str, StagedLayer],
+    known: Mapping[str, LayerDefinition],
+    bureau: str,
+    rules: Sequence[Rule],
+) -> Judged:
+    """Rows that name nothing in another layer, by these rules of the layer; none is taken out."""
+    judged = Judged()
+    for rule in rules:
+        _references(judged, connection, layer, rule, delivered, known, bureau)
+    return judged
+
+
+def judge_pairs(
     connection: psycopg.Connection,
     layer: StagedLayer,
     delivered: Mapping[str, StagedLayer],
     known: Mapping[str, LayerDefinition],
     bureau: str,
 ) -> Judged:
-    """Findings of the rules that need another layer; refused rows leave staging.
-
-    References first: what names nothing takes no part in a network.
-    """
-    rules = layer.book.of_scope(Scope.DELIVERY)
-    references = [rule for rule in rules if rule.name == "reference"]
-    pairs = [rule for rule in rules if rule.name in PAIR_CHECKS]
+    """Findings of the rules over a layer and another one; no row is taken out."""
     judged = Judged()
-    for rule in references:
-        _references(judged, connection, layer, rule, delivered, known, bureau)
+    pairs = [rule for rule in layer.book.of_scope(Scope.DELIVERY) if rule.name in PAIR_CHECKS]
     own: Whole | None = None
-    found: list[PlacedFinding] = []
     for rule in pairs:
         check = PAIR_CHECKS[rule.name]
         view = after(connection, str(rule.parameters[check.other]), delivered, known, bureau)
@@ -174,9 +181,19 @@ def judge_together(
         if not len(other):
             judged.notes.append(_unjudged(rule, view.definition.name))
             continue
-        found += check.run(rule, own, other)
-    judged.rejections += _settle(connection, layer.staging, found)
+        judged.rejections += map(_kept, check.run(rule, own, other))
     return judged
+
+
+def settle(connection: psycopg.Connection, staging: Staging, found: Sequence[Rejection]) -> bool:
+    """Take rows at fault out of staging, unless it is a warning; whether any were."""
+    refused = {
+        Located(row.file, row.row, row.id or "")
+        for row in found
+        if row.file is not None and row.row is not None and row.severity != Severity.WARN
+    }
+    remove(connection, staging, refused)
+    return bool(refused)
 
 
 def _own(connection: psycopg.Connection, layer: StagedLayer, rules: Sequence[Rule]) -> Whole:
@@ -198,25 +215,26 @@ def _unjudged(rule: Rule, other: str) -> str:
     )
 
 
-def _settle(
+def _kept(found: PlacedFinding) -> Rejection:
+    at = found.at
+    return Rejection(
+        file=None if at is None else at.file,
+        row=None if at is None else at.row,
+        id=None if at is None else at.id,
+        rule=found.rule,
+        reason=found.reason,
+        severity=found.severity.value,
+        record=None,
+        place=found.place,
+    )
+
+
+def _settled(
     connection: psycopg.Connection, staging: Staging, found: Sequence[PlacedFinding]
 ) -> list[Rejection]:
-    """Findings as kept rows; rows at fault leave staging unless it is a warning."""
-    refused = {f.at for f in found if f.at is not None and f.severity is not Severity.WARN}
-    remove(connection, staging, refused)
-    return [
-        Rejection(
-            file=None if f.at is None else f.at.file,
-            row=None if f.at is None else f.at.row,
-            id=None if f.at is None else f.at.id,
-            rule=f.rule,
-            reason=f.reason,
-            severity=f.severity.value,
-            record=None,
-            place=f.place,
-        )
-        for f in found
-    ]
+    kept = [_kept(one) for one in found]
+    settle(connection, staging, kept)
+    return kept
 
 
 def remove(connection: psycopg.Connection, staging: Staging, rows: Iterable[Located]) -> None:
@@ -294,6 +312,4 @@ def _references(
                 file, row, ident, rule.name, reason, rule.severity.value, None,
                 shape if isinstance(shape, shapely.Point) else None,
             )  # fmt: skip
-    if rule.severity is not Severity.WARN:
-        remove(connection, layer.staging, out)
     judged.rejections += out.values()

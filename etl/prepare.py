@@ -2,136 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
-import psycopg
-import pyarrow as pa
-import pyarrow.compute as pc
-import shapely
-
-from etl import ledger, mapping, staged
-from etl.arrays import StagedLayer
-from etl.batch import CheckedBatch, Line
-from etl.checks.finding import RULE_TITLES, RuleBook, Severity
-from etl.datum import DatumChain, DatumRegistry
-from etl.delivery import Delivery, FileSource, Load, Mode
-from etl.detection import Detection, References
+from etl import mapping, staged
+from etl.batch import Line
+from etl.datum import DatumChain
+from etl.delivery import FileSource, Load
+from etl.detection import Detection
+from etl.findings import account, keep_findings, require_rows
 from etl.inspect import declared_name
-from etl.judge import judge_layer, judge_together
-from etl.ledger import Rejection
-from etl.measure import measure_check_points, measure_offsets
-from etl.partial import Partial
+from etl.judge import judge_layer
+from etl.layer_work import Context, LayerWork, LoadBlocked, LoadFailed
 from etl.pull import last_success, unseen
 from etl.readers import Batch, ReadOptions, Source, open_source
 from etl.readers.pull import Pull
 from etl.readers.service import open_pull
-from etl.report import FileReport, RowReport, Tally
-from etl.report.model import SAMPLE_PLACES, SAMPLE_ROWS
+from etl.report import FileReport
 from etl.segments import SegmentSource
 from etl.sink import Sink
-from etl.spread import Checks, InTurn
 from etl.trusted import trusted_around
 from etl.watch import DatumWatch
-from layers.building import Building, Connect
-from layers.city import CityProfile
-from layers.codes import CodeList
 from layers.definition import LayerDefinition
-from layers.staging import Staging
 
 BATCH_ROWS = 50_000
-IDS_COMPARED = 5_000_000
-"""Up to so many rows (some 100 MB) identifiers are compared in memory, above in staging."""
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with layer, rows read so far of this file, and rows of the file when known."""
-
-
-class LoadFailed(ValueError):  # noqa: N818 - it names an outcome
-    """A file that cannot be loaded as delivered; the layer stays as it was."""
-
-
-class LoadBlocked(LoadFailed):
-    """An objection that the bureau must answer in the delivery file first."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """What all loads of a delivery share.
-
-    `log` commits at once, `work` is the transaction, `connect` opens another connection.
-    """
-
-    delivery: Delivery
-    registry: DatumRegistry
-    frame: CityProfile
-    known: Mapping[str, LayerDefinition]
-    other_frames: tuple[CityProfile, ...]
-    reference: References | None
-    domains: Mapping[str, CodeList]
-    log: psycopg.Connection
-    work: psycopg.Connection
-    connect: Connect
-    progress: Progress
-    checks: Checks = field(default_factory=InTurn)
-    workbooks: dict[Path, Any] = field(default_factory=dict)
-
-
-@dataclass
-class LayerWork:
-    """One layer's run while it is under way."""
-
-    definition: LayerDefinition
-    loads: tuple[Load, ...]
-    run: int
-    book: RuleBook
-    sink: Sink | None = None
-    tally: Tally = field(default_factory=Tally)
-    files: list[FileReport] = field(default_factory=list)
-    ids: list[pa.Array] = field(default_factory=list)
-    """Identifiers staged so far, while they are few enough to compare here."""
-    staged_rows: int = 0
-    partial: Partial | None = None
-    """The area that the delivery replaces, when its mode is partial."""
-
-    @property
-    def staging(self) -> Staging | None:
-        """Its rows as rules over whole layers read them; None before they are there."""
-        return None if self.sink is None else self.sink.staging
-
-    def staged(self, staging: Staging) -> StagedLayer:
-        """What the rules over whole layers are told of it."""
-        full = self.loads[0].mode is not Mode.APPEND
-        told = StagedLayer(self.definition, staging, self.book, full, self.run)
-        if self.partial is None:
-            return told
-        return replace(told, inside=self.partial.owns("live"), bound=self.partial.bound)
-
-    def note_ids(self, ids: pa.Array) -> None:
-        """Remember the identifiers of a batch, or none at all of a very long delivery."""
-        self.staged_rows += len(ids)
-        if self.staged_rows <= IDS_COMPARED:
-            self.ids.append(ids)
-        else:
-            self.ids.clear()
-
-    def may_repeat_ids(self) -> bool:
-        """False where the identifiers are known to be all different (30 ms; 0.4 s in SQL).
-
-        Asked once: it forgets them.
-        """
-        if self.staged_rows > IDS_COMPARED:
-            return True
-        ids = pa.chunked_array(self.ids, pa.string())
-        self.ids = []  # 100 MB of a long delivery, and what the count needs beside them
-        repeated = bool(pc.count_distinct(ids).as_py() < len(ids) - ids.null_count)
-        del ids
-        pa.default_memory_pool().release_unused()
-        return repeated
 
 
 def prepare(context: Context, work: LayerWork) -> None:
@@ -162,52 +57,7 @@ def prepare(context: Context, work: LayerWork) -> None:
     # the server builds indexes while rules over the whole layer are judged here
     with nullcontext() if built is None else built.indexing():
         keep_findings(context, work, judge_layer(context.work, work.staged(staging)))
-        _require_rows(context, work, staging)
-
-
-def compare(context: Context, work: LayerWork, works: Sequence[LayerWork]) -> None:
-    """Judge a staged layer beside the others of the delivery and those that are loaded."""
-    if work.staging is None or work.tally.counts["read"] == 0:
-        return
-    delivered = {w.definition.name: w.staged(w.staging) for w in works if w.staging is not None}
-    own = delivered[work.definition.name]
-    parts = [
-        judge_together(context.work, own, delivered, context.known, context.delivery.bureau),
-        measure_offsets(context.work, own, delivered, context.known, context.delivery.bureau),
-    ]
-    for load in work.loads:
-        if load.check_points is not None:
-            required, waiver = work.definition.required_accuracy_m, load.accept_accuracy
-            allowed = required if waiver is None else max(waiver.metres, required or 0.0)
-            parts.append(
-                measure_check_points(
-                    context.work, own, load.check_points, context.registry, allowed
-                )
-            )
-    for part in parts:
-        work.tally.notes += part.notes
-        work.tally.measures += part.measures
-        keep_findings(context, work, part.rejections)
-    if any(part.rejections for part in parts):
-        _require_rows(context, work, work.staging)
-
-
-def _require_rows(context: Context, work: LayerWork, staging: Staging) -> None:
-    """Stop at a finding that blocks, and where no row is left."""
-    if work.tally.blocked is not None:
-        raise LoadBlocked(work.tally.blocked)
-    rows = staged.count(context.work, staging)
-    if work.sink is not None and isinstance(work.sink.target, Building):
-        work.sink.target.recounted(rows)
-    if rows == 0:
-        counts = work.tally.counts
-        if not counts["rejected"]:
-            raise LoadFailed("没有一行通过 where 过滤 (no row passes `where`)")
-        first = work.tally.first
-        said = "" if first is None else f"{first.file or ''} 第 {first.row} 行: {first.reason}"
-        raise LoadFailed(
-            f"全部 {counts['rejected']} 行被拒绝 (all rows rejected)，第一条 the first: {said}"
-        )
+        require_rows(context, work, staging)
 
 
 def _file(context: Context, work: LayerWork, load: Load, file: FileSource, sink: Sink) -> None:
@@ -247,7 +97,7 @@ def _file(context: Context, work: LayerWork, load: Load, file: FileSource, sink:
         judged = _judged(context, work, load, source, chain, at)
         for checked in context.checks.run(line, plan, file.label, judged):
             sink.put(checked, ordinal)
-            _account(context, work, checked, at)
+            account(context, work, checked, at)
             context.progress(work.definition.name, work.files[at].rows, layer.feature_count)
 
 
@@ -372,88 +222,3 @@ def _confirmed(work: LayerWork, load: Load, at: int, found: Detection | None) ->
             f"{work.files[at].file}: {found.objection} 请改正交付文件，或用 answers: "
             f"{{datum: 理由}} 答复 (correct the delivery, or answer with a reason)"
         )
-
-
-def _account(context: Context, work: LayerWork, checked: CheckedBatch, at: int) -> None:
-    """Count a batch and keep its findings."""
-    read, rejected = len(checked.records.rows), int(checked.refused.sum())
-    work.tally.counts.update(
-        read=read + checked.skipped, skipped=checked.skipped, rejected=rejected
-    )
-    before = work.files[at]
-    work.files[at] = replace(
-        before,
-        rows=before.rows + read + checked.skipped,
-        skipped=before.skipped + checked.skipped,
-        rejected=before.rejected + rejected,
-    )
-    work.note_ids(checked.kept.column("id"))
-    if checked.findings:
-        # by row, not by rule: people read a report beside their file
-        ledger_rows = sorted(_rejections(checked), key=lambda r: r.row or 0)
-        warned = {
-            int(row)
-            for f in checked.findings
-            if f.severity is Severity.WARN
-            for row in f.rows
-            if not checked.refused[row]
-        }
-        work.tally.counts["warned"] += len(warned)
-        _note(work, ledger_rows)
-        ledger.reject(context.log, work.run, ledger_rows)
-
-
-def _rejections(checked: CheckedBatch) -> Iterator[Rejection]:
-    rows = np.unique(np.concatenate([f.rows for f in checked.findings]))
-    records = dict(zip(rows.tolist(), checked.records.batch.take(rows).to_pylist(), strict=True))
-    ids = dict(zip(rows.tolist(), checked.ids.take(rows).to_pylist(), strict=True))
-    bounds = None if checked.places is None else checked.places.bounds()
-    for finding in checked.findings:
-        for row, reason in zip(finding.rows.tolist(), finding.reasons, strict=True):
-            yield Rejection(
-                file=checked.records.file,
-                row=int(checked.records.rows[row]),
-                id=ids[row],
-                rule=finding.rule,
-                reason=reason,
-                severity=finding.severity.value,
-                record=records[row],
-                place=None if bounds is None else _centre(bounds[row]),
-            )
-
-
-def _centre(bounds: np.ndarray) -> shapely.Point | None:
-    x, y = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
-    return shapely.Point(x, y) if abs(x) <= 180 and abs(y) <= 90 else None
-
-
-def keep_findings(context: Context, work: LayerWork, found: Sequence[Rejection]) -> None:
-    """Keep findings about staged rows, which were counted as read before."""
-    if not found:
-        return
-    refused = {(r.file, r.row) for r in found if r.severity != Severity.WARN and r.row is not None}
-    warned = {(r.file, r.row) for r in found if r.severity == Severity.WARN and r.row is not None}
-    work.tally.counts.update(rejected=len(refused), warned=len(warned - refused))
-    for at, file in enumerate(work.files):
-        mine = sum(1 for name, _ in refused if name == file.file)
-        work.files[at] = replace(file, rejected=file.rejected + mine)
-    _note(work, found)
-    ledger.reject(context.log, work.run, found)
-
-
-def _note(work: LayerWork, found: Iterable[Rejection]) -> None:
-    tally = work.tally
-    for row in found:
-        tally.rules[row.rule] += 1
-        if row.severity == Severity.BLOCK and tally.blocked is None:
-            tally.blocked = f"{RULE_TITLES.get(row.rule, row.rule)}: {row.reason}"
-        place = None if row.place is None else (round(row.place.x, 6), round(row.place.y, 6))
-        shown = RowReport(
-            row.file, row.row, row.id, row.rule, row.reason, row.severity, row.record, place
-        )
-        if tally.first is None and row.severity != Severity.WARN and row.row is not None:
-            tally.first = shown
-        if len(tally.sample) < SAMPLE_ROWS:
-            tally.sample.append(shown)
-        if place is not None and len(tally.places) < SAMPLE_PLACES:
-            tally.places.append(place)

@@ -11,18 +11,18 @@ from typing import Any
 
 import psycopg
 
-from etl.datum import Coordsys, DatumChain, DatumError, DatumRegistry
+from etl.datum import Coordsys, DatumChain, DatumRegistry
 from etl.datum.coordsys import datum_key
 from etl.datum.heights import HeightOffset
 from etl.datum.steps import step_json
 from etl.datum.store import load_registry
-from etl.delivery import DeliveryError
 from etl.inspect import declared_name
 from etl.raster.delivery import RasterDelivery, RasterKind, RasterLoad
 from etl.raster.grid import Grid, target_grid
 from etl.raster.source import RasterFailed, RasterSource, open_raster
 from etl.raster.warp import COARSEST, Warped, write_cog
-from layers.city import CityProfile, load_city
+from etl.setting import city_of, parameters_of
+from layers.city import CityProfile
 from layers.rasters import PublishedRaster, publish_rasters
 
 Tell = Callable[[str, int, int], None]
@@ -60,11 +60,13 @@ def run_rasters(
     RasterFailed, DatumError or DeliveryError with a sentence; nothing is published then.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    frame = profile or _city(delivery)
+    frame = profile or city_of(delivery.path, delivery.city)
     made: list[Path] = []
     reports: list[RasterReport] = []
     with psycopg.connect(dsn) as connection:
-        registry = load_registry(connection).merged(_own(delivery))
+        registry = load_registry(connection).merged(
+            parameters_of(delivery.path, delivery.datum_parameters)
+        )
         try:
             for load in delivery.rasters:
                 began = time.perf_counter()
@@ -91,22 +93,6 @@ def run_rasters(
 def _files(connection: psycopg.Connection[Any]) -> list[tuple[str]]:
     connection.rollback()
     return connection.execute("SELECT file FROM catalog.raster").fetchall()
-
-
-def _own(delivery: RasterDelivery) -> DatumRegistry:
-    if delivery.datum_parameters is None:
-        return DatumRegistry()
-    try:
-        return DatumRegistry.from_yaml(delivery.datum_parameters)
-    except (OSError, DatumError) as bad:
-        raise DeliveryError(f"{delivery.path.name}: datum_parameters: {bad}") from bad
-
-
-def _city(delivery: RasterDelivery) -> CityProfile:
-    try:
-        return load_city(delivery.city)
-    except FileNotFoundError as missing:
-        raise DeliveryError(f"{delivery.path.name}: city: {missing}") from missing
 
 
 def _one(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from etl.checks.rules import rule_book
+
+_Rows = npt.NDArray[np.int64]
 
 SAMPLE_ROWS = 100
 """Rejected rows shown in a report; all of them are in catalog.reject."""
@@ -150,3 +155,25 @@ class Tally:
         self.notes: list[str] = []
         self.blocked: str | None = None
         """First finding of severity block."""
+        self._warned: defaultdict[str, list[_Rows]] = defaultdict(list)
+        self._unwarned: defaultdict[str, list[_Rows]] = defaultdict(list)
+
+    def warn(self, file: str, rows: npt.ArrayLike) -> None:
+        """Note warnings about rows (n,) of a file; a row may come any number of times."""
+        self._warned[file].append(np.asarray(rows, np.int64))
+
+    def unwarn(self, file: str, rows: npt.ArrayLike) -> None:
+        """Note rows that were refused after all: they count as that alone."""
+        self._unwarned[file].append(np.asarray(rows, np.int64))
+
+    @property
+    def warned(self) -> int:
+        """Rows with a warning or more that were not refused; `rules` counts the findings."""
+        return sum(
+            len(np.setdiff1d(np.concatenate(told), _joined(self._unwarned.get(file, []))))
+            for file, told in self._warned.items()
+        )
+
+
+def _joined(parts: list[_Rows]) -> _Rows:
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pandas as pd
 import psycopg
 import pytest
 import shapely
+import yaml
 
 from etl.delivery import DeliveryError
 from etl.report import LoadReport, Status
+from etl.run import run_delivery
 from layers.access import SYSTEM
 from layers.catalogue import load_catalogue
+from layers.definition import load_definitions
 from tests.etl.support import (
     CENTRE_4548,
     apply_layers,
@@ -120,6 +124,72 @@ def test_the_degree_of_a_point_counts_lines_that_are_loaded_already(
     pipe_points(tmp_path, "2", feature="三通")
     (again,) = deliver(tmp_path, pipes, [POINTS], delivery="test/again")
     assert found(pipes, again) == {("2", "node_degree")}
+
+
+def test_the_report_does_not_depend_on_the_order_of_the_layers(pipes: str, tmp_path: Path) -> None:
+    """2-3 names no point and is refused: the degree of 2 is then 1, and 4 has no line at all."""
+    pipe_points(tmp_path, "1", "2", "4", feature="直线点")
+    pipe_lines(tmp_path, ("1", "2"), ("2", "3"), ("4", "3"))
+    told = []
+    for order in ([POINTS, LINES], [LINES, POINTS]):
+        reports = {r.layer: r for r in deliver(tmp_path, pipes, order)}
+        points, lines = reports["pipeline_point"], reports["pipeline_line"]
+        assert found(pipes, lines) == {("2-3", "reference"), ("4-3", "reference")}
+        assert found(pipes, points) == {
+            ("1", "node_degree"), ("2", "node_degree"), ("4", "orphan_point"),
+        }  # fmt: skip
+        told.append(
+            {
+                name: (r.rules, [(s.id, s.rule, s.reason) for s in r.sample], r.notes)
+                for name, r in sorted(reports.items())
+            }
+        )
+    assert told[0] == told[1]
+
+
+def test_what_named_a_refused_row_is_refused_in_turn_in_any_order(
+    database: str, tmp_path: Path
+) -> None:
+    """A county is not there, so its town goes, and so do the villages of that town."""
+    known = dict(load_definitions())
+    for name, target in (("town", "county"), ("village", "town")):
+        refuse = ("reference", {"fields": ["parent_code"], "to": f"division_{target}"})
+        layer = f"division_{name}"
+        known[layer] = replace(known[layer], checks=(("valid_geometry", {}), refuse))
+    apply_layers(database, "division_county", "division_town", "division_village")
+    area = shapely.box(EAST, NORTH, EAST + 100, NORTH + 100)
+    loads = []
+    for level, codes in (
+        ("county", {"441402": None}),
+        ("town", {"441402101": "441402", "441499101": "441499"}),
+        ("village", {"441402101201": "441402101", "441499101201": "441499101"}),
+    ):
+        shapes = [shapely.affinity.translate(area, 200 * n) for n in range(len(codes))]
+        records = [
+            {"id": code, "name": f"合成 {code}", "parent_code": above}
+            for code, above in codes.items()
+        ]
+        write_layer(tmp_path / f"{level}.gpkg", records, shapes)
+        loads.append(load(f"division_{level}", f"{level}.gpkg"))
+    for order in (loads, loads[::-1]):
+        document = {"delivery": "test/chain", "bureau": "民政局", "city": "meizhou",
+                    "synthetic": True, "loads": order}  # fmt: skip
+        path = tmp_path / "delivery.yaml"
+        path.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
+        reports = {r.layer: r for r in run_delivery(path, database, definitions=known)}
+        assert found(database, reports["division_town"]) == {("441499101", "reference")}
+        assert found(database, reports["division_village"]) == {("441499101201", "reference")}
+        assert rows(database, "SELECT id FROM layer.division_village") == [("441402101201",)]
+
+
+def test_a_row_with_two_warnings_is_one_row_warned_of(pipes: str, tmp_path: Path) -> None:
+    """A row rule and two rules over layers warn of the same line; the table counts findings."""
+    pipe_points(tmp_path, "1", "2", "8", feature="预留口")
+    pipe_lines(tmp_path, ("1", "2"), ("1", "8"), shift=0.3)
+    _, lines = deliver(tmp_path, pipes, [POINTS, LINES])
+    assert lines.rules["end_position"] == 2
+    assert lines.rules["segment_length"] == 1
+    assert lines.counts["warned"] == 2
 
 
 def test_a_line_that_ends_beside_its_point_is_told(pipes: str, tmp_path: Path) -> None:

@@ -1,0 +1,122 @@
+"""One layer's run while it is under way, what all runs of a delivery share, and how they stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.arrays import StagedLayer
+from etl.checks.finding import RuleBook
+from etl.datum import DatumRegistry
+from etl.delivery import Delivery, Load, Mode
+from etl.detection import References
+from etl.partial import Partial
+from etl.report import FileReport, Tally
+from etl.sink import Sink
+from etl.spread import Checks, InTurn
+from layers.building import Building, Connect
+from layers.city import CityProfile
+from layers.codes import CodeList
+from layers.definition import LayerDefinition
+from layers.staging import Staging
+
+IDS_COMPARED = 5_000_000
+"""Up to so many rows (some 100 MB) identifiers are compared in memory, above in staging."""
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with layer, rows read so far of this file, and rows of the file when known."""
+
+
+class LoadFailed(ValueError):  # noqa: N818 - it names an outcome
+    """A file that cannot be loaded as delivered; the layer stays as it was."""
+
+
+class LoadBlocked(LoadFailed):
+    """An objection that the bureau must answer in the delivery file first."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all loads of a delivery share.
+
+    `log` commits at once, `work` is the transaction, `connect` opens another connection.
+    """
+
+    delivery: Delivery
+    registry: DatumRegistry
+    frame: CityProfile
+    known: Mapping[str, LayerDefinition]
+    other_frames: tuple[CityProfile, ...]
+    reference: References | None
+    domains: Mapping[str, CodeList]
+    log: psycopg.Connection
+    work: psycopg.Connection
+    connect: Connect
+    progress: Progress
+    checks: Checks = field(default_factory=InTurn)
+    workbooks: dict[Path, Any] = field(default_factory=dict)
+
+
+@dataclass
+class LayerWork:
+    """One layer's run while it is under way."""
+
+    definition: LayerDefinition
+    loads: tuple[Load, ...]
+    run: int
+    book: RuleBook
+    sink: Sink | None = None
+    tally: Tally = field(default_factory=Tally)
+    files: list[FileReport] = field(default_factory=list)
+    ids: list[pa.Array] = field(default_factory=list)
+    """Identifiers staged so far, while they are few enough to compare here."""
+    staged_rows: int = 0
+    partial: Partial | None = None
+    """The area that the delivery replaces, when its mode is partial."""
+
+    @property
+    def building(self) -> Building | None:
+        """The table that was built beside the layer; None for rows in staging."""
+        target = None if self.sink is None else self.sink.target
+        return target if isinstance(target, Building) else None
+
+    @property
+    def staging(self) -> Staging | None:
+        """Its rows as rules over whole layers read them; None before they are there."""
+        return None if self.sink is None else self.sink.staging
+
+    def staged(self, staging: Staging) -> StagedLayer:
+        """What the rules over whole layers are told of it."""
+        full = self.loads[0].mode is not Mode.APPEND
+        told = StagedLayer(self.definition, staging, self.book, full, self.run)
+        if self.partial is None:
+            return told
+        return replace(told, inside=self.partial.owns("live"), bound=self.partial.bound)
+
+    def note_ids(self, ids: pa.Array) -> None:
+        """Remember the identifiers of a batch, or none at all of a very long delivery."""
+        self.staged_rows += len(ids)
+        if self.staged_rows <= IDS_COMPARED:
+            self.ids.append(ids)
+        else:
+            self.ids.clear()
+
+    def may_repeat_ids(self) -> bool:
+        """False where the identifiers are known to be all different (30 ms; 0.4 s in SQL).
+
+        Asked once: it forgets them.
+        """
+        if self.staged_rows > IDS_COMPARED:
+            return True
+        ids = pa.chunked_array(self.ids, pa.string())
+        self.ids = []  # 100 MB of a long delivery, and what the count needs beside them
+        repeated = bool(pc.count_distinct(ids).as_py() < len(ids) - ids.null_count)
+        del ids
+        pa.default_memory_pool().release_unused()
+        return repeated
