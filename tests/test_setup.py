@@ -95,4 +95,4 @@ def test_make_reads_a_clone_in_a_chinese_folder_whatever_the_callers_locale(loca
         text=True,
         check=True,
     )
-    assert answer.stdout == "utf-8\n"
+    assert answer.stdout.lower() == "utf-8\n"
