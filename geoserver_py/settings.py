@@ -55,6 +55,12 @@ class Settings(BaseSettings):
     upload_quota_mb: int = Field(
         default=51_200, ge=1, description="disk that the uploads of one bureau may take (MiB)"
     )
+    upload_day_mb: int = Field(
+        default=20_480, ge=1, description="what one bureau may upload within 24 hours, sent (MiB)"
+    )
+    upload_day_count: int = Field(
+        default=200, ge=1, description="uploads of one bureau within 24 hours"
+    )
     upload_keep_days: float = Field(
         default=30, ge=0, description="days that the files of an upload are kept after it ended"
     )

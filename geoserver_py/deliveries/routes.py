@@ -1,27 +1,29 @@
-"""HTTP operations of deliveries: upload, state, form, answers, report, rejects, overview."""
+"""HTTP operations of deliveries: state, form, answers, overview; all of them declared."""
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
-from urllib.parse import quote
 
-import orjson
 import yaml
 from psycopg.rows import dict_row
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from etl.checks.rules import rule_book
 from etl.delivery import DeliveryError, load_delivery, parse_delivery
-from etl.report import render_html
 from etl.report.words import coordsys_words
 from etl.schedule import Standing, standings_async
 from geoserver_py.deliveries import intake, store
-from geoserver_py.deliveries.folders import UploadFolder, form_path, upload_folder
+from geoserver_py.deliveries.arrival import create
+from geoserver_py.deliveries.asking import (
+    json_answer,
+    json_body,
+    own_upload,
+    require_deliverer,
+)
+from geoserver_py.deliveries.folders import UploadFolder, upload_folder
 from geoserver_py.deliveries.form import choices, delivery_document, with_answers
 from geoserver_py.deliveries.guard import (
     NotAllowed,
@@ -29,29 +31,22 @@ from geoserver_py.deliveries.guard import (
     deliverable,
     delivery_file,
 )
+from geoserver_py.deliveries.report_routes import (
+    FORMS,
+    run_rejects,
+    run_report,
+    upload_rejects,
+    upload_report,
+)
 from geoserver_py.deliveries.store import UNDER_WAY, Upload
-from geoserver_py.deliveries.upkeep import room_of
-from geoserver_py.operations import Call, Operation, Parameter, read_body
-from geoserver_py.problems import Problem, invalid_parameter, not_found
-from geoserver_py.security import KEY_HEADER
-from layers.access import ANONYMOUS
+from geoserver_py.operations import Call, Operation, Parameter
+from geoserver_py.problems import Problem, not_found
 from layers.definition import Title, load_definitions
 
 _OVERVIEW = (resources.files("geoserver_py.deliveries") / "overview.sql").read_text("utf-8")
 _JSON = "application/json"
-_FORMS: Mapping[str, tuple[str, str]] = {
-    "docx": (
-        "application/vnd.openxmlformats-officedocument.wordprocessingml.document", "交付报告",
-    ),
-    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "问题清单"),
-    "dxf": ("image/vnd.dxf", "问题位置"),
-    "zip": ("application/zip", "退回记录"),
-}  # fmt: skip
-MOST_UNDER_WAY = 10
-"""Uploads of a bureau that may be under way at a time: each holds a process and a connection."""
 _FILLED = ("waiting", "blocked", "failed", "broken")
 """States in which the form may be filled in, or corrected."""
-_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _ANY = {"schema": {"type": "string", "format": "binary"}}
 _OBJECT = {"schema": {"type": "object"}}
 
@@ -82,84 +77,14 @@ _LIMIT = Parameter(
 )
 _F = Parameter(
     "f",
-    {"type": "string", "enum": ["json", "html", *(f for f in _FORMS if f != "zip")],
+    {"type": "string", "enum": ["json", "html", *(f for f in FORMS if f != "zip")],
      "default": "json"},
     Title("格式", "Form of the report"),
 )  # fmt: skip
 
 
-def _require_deliverer(call: Call) -> str | None:
-    """The bureau whose deliveries the caller sees; None for all. Problem 401 or 403."""
-    principal = call.principal
-    if principal == ANONYMOUS:
-        raise Problem(
-            401,
-            "key-required",
-            zh="交付需要密钥，请向地理信息中心申请。",
-            en=f"(deliveries need a key in {KEY_HEADER}; ask the centre for one)",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
-    if not principal.delivers:
-        raise Problem(
-            403,
-            "not-a-deliverer",
-            zh="这个密钥不能交付。",
-            en="(this key has no right to deliver; ask for one with --right deliver)",
-        )
-    return None if principal.is_admin else principal.bureau
-
-
-async def _own_upload(call: Call) -> Upload:
-    """The upload of the path; the same 404 for one that is absent and one of another bureau."""
-    bureau = _require_deliverer(call)
-    async with call.services.pools.reads() as connection:
-        found = await store.upload_by_id(connection, call.arguments["id"])
-    if found is None or (bureau is not None and found.bureau != bureau):
-        raise not_found("这次上传", "no such upload;")
-    return found
-
-
-async def _create(call: Call) -> Response:
-    bureau = _require_deliverer(call)
-    stated = call.arguments["bureau"]
-    if bureau is not None and stated not in (None, bureau):
-        raise invalid_parameter("bureau", zh=f"密钥属于 {bureau}。", en="the key names the bureau")
-    owner = bureau or stated or call.principal.bureau
-    if owner is None:
-        raise invalid_parameter(
-            "bureau", zh="管理密钥上传时须写明委办局。", en="state whose delivery this is"
-        )
-    async with call.services.pools.reads() as connection:
-        if await store.under_way(connection, owner) >= MOST_UNDER_WAY:
-            raise Problem(
-                429,
-                "too-many-uploads",
-                zh=f"已有 {MOST_UNDER_WAY} 次上传在处理，请等它们结束。",
-                en=f"({MOST_UNDER_WAY} uploads of the bureau are under way; wait for them)",
-                headers={"Retry-After": "60"},
-            )
-        numbers = await store.numbers_of_async(connection, owner)
-    settings = call.services.settings
-    room = await asyncio.to_thread(room_of, settings, numbers)
-    name = intake.plain_name(call.arguments["name"])
-    dsn = settings.dsn()
-    number = await store.note_upload(dsn, name, owner, call.principal.name)
-    folder = upload_folder(settings.upload_home, number)
-    whole = False
-    try:
-        size = await intake.receive(call.request, folder.received, settings.upload_max_mb, room)
-        await store.note_size(dsn, number, size)
-        whole = True
-    finally:
-        if not whole:
-            shutil.rmtree(folder.root, ignore_errors=True)
-            await store.forget_upload(dsn, number)
-    await intake.start_worker(settings, "prepare", number, folder.log)
-    return _json({"id": number, "state": "received"}, 202, {"Location": f"deliveries/{number}"})
-
-
 async def _overview(call: Call) -> Response:
-    bureau = _require_deliverer(call)
+    bureau = require_deliverer(call)
     limit = call.arguments["limit"]
     async with call.services.pools.reads() as connection:
         uploads = await store.uploads_of(connection, bureau, limit)
@@ -171,7 +96,7 @@ async def _overview(call: Call) -> Response:
         ]
     deliveries = _with_promises(runs, promised)
     principal = call.principal
-    return _json(
+    return json_answer(
         {
             "bureau": principal.bureau,
             "key": principal.name,
@@ -225,7 +150,7 @@ def _brief(upload: Upload) -> dict[str, Any]:
 
 
 async def _read(call: Call) -> Response:
-    upload = await _own_upload(call)
+    upload = await own_upload(call)
     body = _brief(upload)
     if upload.state in _FILLED and upload.inspection is not None:
         known = load_definitions()
@@ -246,18 +171,18 @@ async def _read(call: Call) -> Response:
         body["rules"] = rule_book({rule: None for one in reports for rule in one["rules"]})
         stated = {file.get("coordsys") for one in reports for file in one["files"]} - {None}
         body["coordsys"] = {name: coordsys_words(name) for name in stated}
-    return _json(body)
+    return json_answer(body)
 
 
 async def _state(call: Call) -> Response:
     """The filled form becomes the delivery file of the upload."""
-    upload = await _own_upload(call)
+    upload = await own_upload(call)
     if upload.state not in (*_FILLED, "refused"):
         raise _not_now(upload)
     registry = call.services.registry
     try:
         document = delivery_document(
-            await _body(call),
+            await json_body(call),
             upload=upload.id,
             bureau=upload.bureau,
             city=call.services.settings.city,
@@ -270,7 +195,7 @@ async def _state(call: Call) -> Response:
 
 
 async def _answer(call: Call) -> Response:
-    upload = await _own_upload(call)
+    upload = await own_upload(call)
     if upload.state not in ("blocked", "failed", "broken"):
         raise _not_now(upload)
     folder = _files(call, upload)
@@ -278,7 +203,7 @@ async def _answer(call: Call) -> Response:
         path = delivery_file(folder.files)
         if path is None:
             raise not_found("交付文件", "delivery file;")
-        body = await _body(call)
+        body = await json_body(call)
         given = body.get("answers") if isinstance(body, dict) else body
         document = with_answers(load_delivery(path).document, given)
     except (DeliveryError, NotAllowed) as wrong:
@@ -288,7 +213,7 @@ async def _answer(call: Call) -> Response:
 
 async def _restart(call: Call) -> Response:
     """Begin again what failed or broke off, with what is stated."""
-    upload = await _own_upload(call)
+    upload = await own_upload(call)
     if upload.state not in ("failed", "broken"):
         raise _not_now(upload)
     settings = call.services.settings
@@ -302,7 +227,7 @@ async def _restart(call: Call) -> Response:
     if not await store.queue_upload(settings.dsn(), upload):
         raise _not_now(upload)
     await intake.start_worker(settings, "prepare", upload.id, folder.log)
-    return _json({"id": upload.id, "state": "queued"}, 202)
+    return json_answer({"id": upload.id, "state": "queued"}, 202)
 
 
 async def _start(call: Call, upload: Upload, document: Mapping[str, Any]) -> Response:
@@ -319,7 +244,7 @@ async def _start(call: Call, upload: Upload, document: Mapping[str, Any]) -> Res
         raise _not_now(upload)
     path.write_text(yaml.safe_dump(dict(document), allow_unicode=True, sort_keys=False), "utf-8")
     await intake.start_worker(settings, "run", upload.id, folder.log)
-    return _json({"id": upload.id, "state": "queued"}, 202)
+    return json_answer({"id": upload.id, "state": "queued"}, 202)
 
 
 def _files(call: Call, upload: Upload) -> UploadFolder:
@@ -349,114 +274,7 @@ def _not_now(upload: Upload) -> Problem:
     )
 
 
-async def _body(call: Call) -> Any:
-    raw = await read_body(call.request)
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError as bad:
-        raise Problem(
-            400, "bad-json", zh="请求体须为 JSON。", en="(the body must be JSON)"
-        ) from bad
-
-
-async def _upload_report(call: Call) -> Response:
-    upload = await _own_upload(call)
-    return await _report_of(call, _chosen_run(call, upload), call.arguments["f"])
-
-
-async def _upload_rejects(call: Call) -> Response:
-    upload = await _own_upload(call)
-    run = call.arguments["run"]
-    if run is not None:
-        return await _made(call, _chosen_run(call, upload), "zip")
-    reports = await _reports(call, upload.runs)
-    for number, report in reports.items():
-        if report.get("counts", {}).get("rejected"):
-            return await _made(call, number, "zip")
-    raise not_found("被退回的行", "no rejected rows;")
-
-
-async def _reports(call: Call, runs: Any) -> dict[int, Mapping[str, Any]]:
-    async with call.services.pools.reads() as connection:
-        found = await connection.execute(
-            "SELECT id, report FROM catalog.run WHERE id = ANY (%s) AND report ? 'status'"
-            " ORDER BY id",
-            [list(runs)],
-        )
-        return {int(number): report for number, report in await found.fetchall()}
-
-
-def _chosen_run(call: Call, upload: Upload) -> int:
-    run = call.arguments["run"]
-    if run is None and upload.runs:
-        return upload.runs[0]
-    if run is None or run not in upload.runs:
-        raise not_found("报告", "no report of such a run;")
-    return int(run)
-
-
-async def _own_run(call: Call) -> int:
-    bureau = _require_deliverer(call)
-    run = call.arguments["run"]
-    async with call.services.pools.reads() as connection:
-        found = await connection.execute("SELECT bureau FROM catalog.run WHERE id = %s", [run])
-        row = await found.fetchone()
-    if row is None or (bureau is not None and row[0] != bureau):
-        raise not_found("这个批次", "no such run;")
-    return int(run)
-
-
-async def _run_report(call: Call) -> Response:
-    return await _report_of(call, await _own_run(call), call.arguments["f"])
-
-
-async def _run_rejects(call: Call) -> Response:
-    return await _made(call, await _own_run(call), "zip")
-
-
-async def _report_of(call: Call, run: int, form: str) -> Response:
-    if form in _FORMS:
-        return await _made(call, run, form)
-    report = (await _reports(call, [run])).get(run)
-    if report is None:
-        raise not_found("报告", "no report yet;")
-    if form == "html":
-        return Response(
-            render_html(report),
-            media_type="text/html; charset=utf-8",
-            headers={"Content-Security-Policy": _REPORT_POLICY},
-        )
-    return _json(report)
-
-
-async def _made(call: Call, run: int, form: str) -> Response:
-    """A form of a run's report as a file, made by a process of its own when first asked for."""
-    settings = call.services.settings
-    path = form_path(settings.upload_home, run, form)
-    if not path.is_file():
-        code, said = await intake.make_form(settings, run, form)
-        if code != 0 or not path.is_file():
-            raise Problem(
-                404 if said else 503,
-                "no-such-form",
-                zh=said or "暂时不能生成，请稍后重试。",
-                en="" if said else "(it cannot be made now; retry later)",
-                headers=None if said else {"Retry-After": "30"},
-            )
-    media_type, title = _FORMS[form]
-    name = quote(f"{title}-{run}.{form}")
-    return FileResponse(
-        path,
-        media_type=media_type,
-        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"},
-    )
-
-
-def _json(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(document), status, headers, _JSON)
-
-
-_FILES = {200: ("成功 Success", {media: _ANY for media, _ in _FORMS.values()})}
+_FILES = {200: ("成功 Success", {media: _ANY for media, _ in FORMS.values()})}
 _REPORTS = {
     200: (
         "报告 The report",
@@ -471,7 +289,7 @@ OPERATIONS = (
     Operation(
         "POST", "/deliveries", "uploadDelivery",
         Title("上传交付", "Upload a delivery: a zip (files, perhaps a delivery.yaml) or one file"),
-        _TAG, _create, (_NAME, _BUREAU),
+        _TAG, create, (_NAME, _BUREAU),
         request_body={"required": True, "content": {"application/octet-stream": _ANY}},
         responses=_ACCEPTED,
     ),
@@ -503,21 +321,21 @@ OPERATIONS = (
     Operation(
         "GET", "/deliveries/{id:int}/report", "readDeliveryReport",
         Title("交付报告", "Report of a run of an upload"),
-        _TAG, _upload_report, (_ID, _RUN, _F), responses=_REPORTS,
+        _TAG, upload_report, (_ID, _RUN, _F), responses=_REPORTS,
     ),
     Operation(
         "GET", "/deliveries/{id:int}/rejects", "readDeliveryRejects",
         Title("退回的行", "Rejected rows as delivered, to correct and send again"),
-        _TAG, _upload_rejects, (_ID, _RUN), responses=_FILES,
+        _TAG, upload_rejects, (_ID, _RUN), responses=_FILES,
     ),
     Operation(
         "GET", "/runs/{run:int}/report", "readRunReport",
         Title("批次报告", "Report of any run of the caller's bureau"),
-        _TAG, _run_report, (_RUN_ID, _F), responses=_REPORTS,
+        _TAG, run_report, (_RUN_ID, _F), responses=_REPORTS,
     ),
     Operation(
         "GET", "/runs/{run:int}/rejects", "readRunRejects",
         Title("批次退回的行", "Rejected rows of any run of the caller's bureau"),
-        _TAG, _run_rejects, (_RUN_ID,), responses=_FILES,
+        _TAG, run_rejects, (_RUN_ID,), responses=_FILES,
     ),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,8 @@ from layers.access import AccessClass, Principal, Right
 
 LOCK_CLASS = 0x6773_7570
 """First key of the advisory lock that the process of an upload holds while it lives."""
+QUOTA_CLASS = 0x6773_7571
+"""First key of the advisory lock under which what a bureau has spent is read and noted."""
 UNDER_WAY = ("received", "inspecting", "queued", "running")
 GRACE_SECONDS = 30
 """So long a process may take to start before an upload without one counts as broken off."""
@@ -77,20 +79,55 @@ async def upload_by_id(connection: psycopg.AsyncConnection[Any], number: int) ->
         return await cursor.fetchone()
 
 
-async def under_way(connection: psycopg.AsyncConnection[Any], bureau: str) -> int:
-    """How many uploads of a bureau are not finished, today's only: older ones are broken off."""
-    found = await connection.execute(
-        "SELECT count(*) FROM catalog.upload WHERE bureau = %s AND state = ANY (%s)"
-        " AND updated_at > clock_timestamp() - interval '1 day'",
-        [bureau, list(UNDER_WAY)],
-    )
-    row = await found.fetchone()
-    return 0 if row is None else int(row[0])
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a bureau has done: uploads under way, uploads and bytes within the last 24 hours.
+
+    `frees_in`: seconds until the oldest of those is no longer counted.
+    """
+
+    under_way: int
+    count: int
+    size_bytes: int
+    frees_in: int
 
 
-async def note_upload(dsn: str, name: str, bureau: str, key: str) -> int:
-    """Open an upload; its number."""
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+_ALONE = """
+-- of one bureau one at a time: two that come together must see each other
+SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(bureau)s));
+"""
+_SPENT = """
+SELECT
+    -- today's only: older ones are broken off
+    count(*) FILTER (WHERE state = ANY (%(under_way)s)
+        AND updated_at > clock_timestamp() - interval '1 day') AS under_way,
+    count(*) FILTER (WHERE fresh) AS count,
+    coalesce(sum(size_bytes) FILTER (WHERE fresh), 0)::bigint AS size_bytes,
+    coalesce(greatest(1, ceil(extract(epoch FROM
+        min(created_at) FILTER (WHERE fresh) + interval '1 day' - clock_timestamp()))), 1)::integer
+        AS frees_in
+FROM catalog.upload,
+    LATERAL (SELECT created_at > clock_timestamp() - interval '1 day' AS fresh) AS age
+WHERE bureau = %(bureau)s
+"""
+
+
+async def _spent(connection: psycopg.AsyncConnection[Any], bureau: str) -> Spent:
+    await connection.execute(_ALONE, {"lock": QUOTA_CLASS, "bureau": bureau})
+    async with connection.cursor(row_factory=class_row(Spent)) as cursor:
+        await cursor.execute(_SPENT, {"bureau": bureau, "under_way": list(UNDER_WAY)})
+        spent = await cursor.fetchone()
+    if spent is None:
+        raise RuntimeError("an aggregate gave no row")
+    return spent
+
+
+async def note_upload(
+    dsn: str, name: str, bureau: str, key: str, admit: Callable[[Spent], None]
+) -> int:
+    """Open an upload; its number. What `admit` raises of what was spent before keeps it out."""
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        admit(await _spent(connection, bureau))
         found = await connection.execute(
             "INSERT INTO catalog.upload (name, bureau, key) VALUES (%s, %s, %s) RETURNING id",
             [name, bureau, key],
@@ -101,9 +138,12 @@ async def note_upload(dsn: str, name: str, bureau: str, key: str) -> int:
     return int(row[0])
 
 
-async def note_size(dsn: str, upload: int, size: int) -> None:
-    """All bytes of an upload are there."""
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+async def note_size(
+    dsn: str, upload: int, bureau: str, size: int, admit: Callable[[Spent], None]
+) -> None:
+    """All bytes of an upload are there; `admit` as in `note_upload`, this one not counted."""
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        admit(await _spent(connection, bureau))
         await connection.execute(
             "UPDATE catalog.upload SET size_bytes = %s, updated_at = clock_timestamp()"
             " WHERE id = %s",

@@ -140,6 +140,11 @@ def _prepare(settings: Settings, connection: psycopg.Connection[Any], upload: Up
     if folder.received.is_file():  # else it was taken in before, and the look broke off
         room = room_of(settings, store.numbers_of(connection, upload.bureau))
         _take_in(settings, folder, upload, room)
+        # what was unpacked beside it meanwhile takes room, too
+        room = room_of(settings, store.numbers_of(connection, upload.bureau))
+        if room.used > room.quota:
+            shutil.rmtree(folder.files)
+            raise _Refused(f"{room.zh} {room.en}")
     if delivery_file(folder.files) is not None:
         limit_time(0)
         _leave_slots(connection, LOOK_CLASS)

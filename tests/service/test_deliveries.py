@@ -20,8 +20,8 @@ import pytest
 
 from etl.delivery import DeliveryError, load_delivery
 from geoserver_py.deliveries import store
+from geoserver_py.deliveries.arrival import MOST_UNDER_WAY
 from geoserver_py.deliveries.guard import NotAllowed, check_delivery
-from geoserver_py.deliveries.routes import MOST_UNDER_WAY
 from geoserver_py.deliveries.work import LAYER_CLASS
 from layers.access import AccessClass, Principal, Right
 from layers.definition import load_definitions

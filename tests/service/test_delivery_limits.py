@@ -8,10 +8,14 @@ import fcntl
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -184,3 +188,61 @@ def test_the_service_sweeps_by_itself(desk: Desk) -> None:
 
     asyncio.run(a_moment())
     assert not (desk.home / str(number)).exists()
+
+
+def test_what_a_bureau_sends_in_a_day_is_bounded_whatever_was_pruned(
+    make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    """Bytes and number, of all keys of the bureau; another bureau is not held up."""
+    limits: dict[str, Any] = {"upload_day_mb": 5, "upload_day_count": 3}
+    with open_desk(make_database("day"), tmp_path / "uploads", **limits) as desk:
+        first = desk.send(_big(41, 3_000_000))
+        desk.settled(first)
+        shutil.rmtree(desk.home / str(first))
+        with desk.client(desk.key) as client:
+            told = client.post("/deliveries?name=b.zip", content=_big(42, 3_000_000))
+            assert (told.status_code, "限 5 MB" in told.text) == (429, True)
+            assert 0 < int(told.headers["retry-after"]) <= 86_400
+            assert len(client.get("/deliveries").json()["uploads"]) == 1
+        for n in (43, 44):
+            desk.settled(desk.send(_big(n, 1000)))
+        with desk.client(desk.key) as client:
+            told = client.post("/deliveries?name=b.zip", content=_big(45, 1000))
+            assert (told.status_code, "限 3 次" in told.text) == (429, True)
+        other = desk.send(_big(46, 1000), key=desk.other)
+        desk.settled(other, desk.other)
+        with psycopg.connect(desk.dsn) as connection:
+            connection.execute(
+                "UPDATE catalog.upload SET created_at = created_at - interval '1 day'"
+                " WHERE id = %s",
+                [first],
+            )
+        desk.settled(desk.send(_big(47, 3_000_000)))
+
+
+def test_uploads_that_arrive_together_share_the_room_of_their_bureau(
+    make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    """Both begin while there is room for either; one stays, or none."""
+    home = tmp_path / "uploads"
+    with open_desk(make_database("together"), home, upload_quota_mb=6) as desk:
+        begun = threading.Barrier(2, timeout=30)
+
+        def send(n: int) -> int:
+            body = _big(n, 4_000_000)
+
+            def pieces() -> Iterator[bytes]:
+                yield body[:1000]
+                begun.wait()  # both were measured and found to fit before either goes on
+                time.sleep(0.5)
+                for start in range(1000, len(body), 2**18):
+                    yield body[start : start + 2**18]
+
+            with desk.client(desk.key) as client:
+                return client.post("/deliveries?name=b.zip", content=pieces()).status_code
+
+        with ThreadPoolExecutor(2) as pool:
+            codes = sorted(pool.map(send, (51, 52)))
+        assert codes in ([202, 413], [413, 413])
+        on_disk = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
+        assert on_disk < 6 * 2**20
