@@ -9,6 +9,8 @@ process that runs the delivery: workers need neither the files nor the database.
 from __future__ import annotations
 
 import hashlib
+import logging
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -30,6 +32,14 @@ AHEAD = 2
 """Slices in flight for each worker: one that is checked, one that is on its way."""
 FAR_TIMEOUT = 10
 """Seconds in which a scheduler must answer."""
+SENDINGS = 5
+"""How often a slice is sent whose workers die; KilledWorker of Dask comes before."""
+RESEND_SECONDS = 1.0
+"""Until then a scheduler knows that a worker is gone."""
+WORKERLESS = 60
+"""Seconds without any worker after which a run gives up."""
+
+log = logging.getLogger(__name__)
 
 
 class SpreadFailed(RuntimeError):  # noqa: N818 - it names an outcome
@@ -114,6 +124,23 @@ def check_slice(shared: tuple[Line, Plan], piece: Slice) -> CheckedBatch:
     )
 
 
+@dataclass
+class _Sent:
+    """A slice that is being checked: kept until its result is here, for workers may die."""
+
+    piece: Slice
+    future: Any = None
+    times: int = 0
+
+
+@dataclass
+class _Shared:
+    """What all slices of a file need, here and on the workers."""
+
+    value: tuple[Line, Plan]
+    there: Any = None
+
+
 @dataclass(frozen=True)
 class Spread:
     """Slices at the same time over the workers of a Dask cluster."""
@@ -124,34 +151,95 @@ class Spread:
     def run(
         self, line: Line, plan: Plan, label: str, batches: Iterable[Batch]
     ) -> Iterator[CheckedBatch]:
-        """The checked slices in the order of the file; SpreadFailed when a worker is lost."""
-        from distributed import CancelledError, KilledWorker
+        """The checked slices in the order of the file.
 
-        shared = self.client.scatter((line, plan), broadcast=True, hash=False)
-        waiting: deque[Any] = deque()
+        What a worker had when it died goes to another, or to the one in its place. SpreadFailed
+        when a slice is lost SENDINGS times or no worker is left.
+        """
+        waiting: deque[_Sent] = deque()
+        shared = _Shared((line, plan))
         try:
             try:
                 for batch in batches:
-                    # straight to a worker, past the scheduler
-                    piece = self.client.scatter(Slice.of(label, batch), hash=False)
-                    waiting.append(self.client.submit(check_slice, shared, piece, pure=False))
-                    del piece  # the worker lets go of the slice once it is checked
+                    sent = _Sent(Slice.of(label, batch))
+                    self._send(shared, sent)
+                    waiting.append(sent)
                     if len(waiting) >= AHEAD * self.workers:
-                        yield waiting.popleft().result()
+                        yield self._result(shared, waiting.popleft())
             except ReadError:
                 # the file breaks off: what came before counts, as in one process
                 while waiting:
-                    yield waiting.popleft().result()
+                    yield self._result(shared, waiting.popleft())
                 raise
             while waiting:
-                yield waiting.popleft().result()
-        except (KilledWorker, CancelledError, OSError) as lost:
-            raise SpreadFailed(
-                f"Dask 工作进程中断，未入库，请重试或加大内存 (a Dask worker was lost; nothing was "
-                f"loaded): {lost}"
-            ) from lost
+                yield self._result(shared, waiting.popleft())
         finally:
-            self.client.cancel(list(waiting), force=True)
+            self.client.cancel([sent.future for sent in waiting], force=True)
+
+    def _send(self, shared: _Shared, sent: _Sent) -> None:
+        """Send a slice, and again where the worker that it goes to dies meanwhile."""
+        from distributed import CancelledError
+
+        while True:
+            sent.times += 1
+            try:
+                if shared.there is None:
+                    shared.there = self.client.scatter(shared.value, broadcast=True, hash=False)
+                # the slice as data of its own: not in the graph, which the scheduler keeps
+                piece = self.client.scatter(sent.piece, hash=False)
+                sent.future = self.client.submit(check_slice, shared.there, piece, pure=False)
+            except (CancelledError, OSError) as lost:
+                self._again(shared, sent, lost)
+            else:
+                return
+
+    def _result(self, shared: _Shared, sent: _Sent) -> CheckedBatch:
+        from distributed import CancelledError, KilledWorker
+
+        while True:
+            try:
+                return self._awaited(sent.future)
+            except KilledWorker as lost:  # Dask tried it on several that all died
+                raise _failed(lost) from lost
+            except (CancelledError, OSError) as lost:
+                # scattered data died with its worker, and Dask cannot make it again
+                self._again(shared, sent, lost)
+                self._send(shared, sent)
+
+    def _again(self, shared: _Shared, sent: _Sent, lost: BaseException) -> None:
+        """Get ready to send a slice once more; SpreadFailed after SENDINGS times."""
+        if sent.times >= SENDINGS:
+            raise _failed(lost) from lost
+        log.warning("工作进程中断，重发 (a Dask worker was lost, a slice goes again): %s", lost)
+        time.sleep(RESEND_SECONDS)
+        self._await_workers()
+        shared.there = None  # it may be gone, too
+
+    def _awaited(self, future: Any) -> CheckedBatch:
+        """The result; SpreadFailed when there has been no worker for WORKERLESS seconds."""
+        while True:
+            try:
+                found: CheckedBatch = future.result(timeout=WORKERLESS)
+            except TimeoutError:
+                self._await_workers()
+            else:
+                return found
+
+    def _await_workers(self) -> None:
+        try:
+            self.client.wait_for_workers(1, timeout=WORKERLESS)
+        except TimeoutError as none:
+            raise SpreadFailed(
+                f"{WORKERLESS} 秒没有 Dask 工作进程，未入库，请启动后重试 (no Dask worker is left; "
+                f"nothing was loaded: start workers and run again)"
+            ) from none
+
+
+def _failed(lost: BaseException) -> SpreadFailed:
+    return SpreadFailed(
+        f"Dask 工作进程或调度器中断，未入库，请重试或加大内存 (a Dask worker was lost, or the "
+        f"scheduler; nothing was loaded): {lost}"
+    )
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,11 +16,12 @@ import psycopg
 import pytest
 import shapely
 import yaml
+from distributed import Client, LocalCluster
 
 from etl import prepare
 from etl import spread as spreading
 from etl.delivery import load_delivery
-from etl.report import LoadReport
+from etl.report import LoadReport, Status
 from etl.run import run_delivery
 from etl.spread import Checks, InTurn, SpreadFailed, spread
 from geoserver_py.cli.app import app
@@ -177,30 +180,62 @@ def test_a_file_that_breaks_off_fails_alike(
     assert outcomes[0] == outcomes[1]
 
 
-def test_a_worker_that_is_killed_leaves_the_layer_as_it_was(
-    make_database: MakeDatabase, tmp_path: Path, two: Checks
+class Killing:
+    """Checks that end a worker process with SIGKILL while slices are under way."""
+
+    def __init__(self, checks: Checks, after: int, process: int | None = None) -> None:
+        self.checks, self.after, self.process = checks, after, process
+
+    def run(self, *asked: Any) -> Iterator[Any]:
+        for n, checked in enumerate(self.checks.run(*asked)):
+            if n == self.after:
+                workers = self.checks.client.run(os.getpid)  # type: ignore[attr-defined]
+                os.kill(self.process or next(iter(workers.values())), signal.SIGKILL)
+            yield checked
+
+
+def test_a_worker_that_is_killed_changes_nothing_in_the_result(
+    make_database: MakeDatabase, tmp_path: Path
 ) -> None:
-    """Dask starts the worker again and gives its slices to it: the run succeeds, or says why."""
+    """Its slices, which Dask cannot make again, go to another or to the one in its place."""
+    loads = mixed(tmp_path)
+    outcomes = []
+    with spread(workers=2) as two:
+        for name, checks in (("alone", InTurn()), ("killed", Killing(two, 3))):
+            dsn = make_database(name)
+            apply_layers(dsn, *LAYERS)
+            reports = delivered(tmp_path, dsn, loads, checks)
+            assert all(report.good for report in reports), [r.reason for r in reports]
+            outcomes.append((told(reports), stored(dsn)))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_no_worker_left_leaves_the_layer_as_it_was_and_says_so(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody starts a worker of a far cluster again: the run must not wait for ever."""
+    monkeypatch.setattr(spreading, "WORKERLESS", 3)
     write_csv(tmp_path / "components.csv", [component(n) for n in range(2_500)])
-    dsn = make_database("killed")
-    apply_layers(dsn, *LAYERS)
-    client = two.client  # type: ignore[attr-defined]
-
-    class Killing:
-        def run(self, *asked: Any) -> Iterator[Any]:
-            for n, checked in enumerate(two.run(*asked)):
-                if n == 2:
-                    client.restart_workers(list(client.scheduler_info()["workers"])[:1])
-                yield checked
-
-    (report,) = delivered(tmp_path, dsn, [component_load()], Killing())
-    with psycopg.connect(dsn) as connection:
-        row = connection.execute("SELECT count(*) FROM layer.component").fetchone()
-    if report.good:
-        assert row == (2_500,)
-    else:
-        assert "worker was lost" in str(report.reason)
-        assert row == (0,)
+    apply_layers(database, *LAYERS)
+    with LocalCluster(  # type: ignore[no-untyped-call]
+        n_workers=0, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny",
+                   "--no-dashboard", "--nthreads", "1"]  # fmt: skip
+        with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as worker:
+            try:
+                with Client(address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+                    client.wait_for_workers(1, timeout=60)
+                with spread(scheduler=address) as far:
+                    killing = Killing(far, 2, worker.pid)
+                    (report,) = delivered(tmp_path, database, [component_load()], killing)
+            finally:
+                worker.kill()
+    assert report.status is Status.FAILED
+    assert "没有 Dask 工作进程" in str(report.reason)
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM layer.component").fetchone() == (0,)
 
 
 def test_a_scheduler_elsewhere(database: str, tmp_path: Path, two: Checks) -> None:
