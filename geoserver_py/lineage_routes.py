@@ -8,14 +8,18 @@ import orjson
 import psycopg
 from starlette.responses import Response
 
+from etl.report.words import coordsys_words
 from geoserver_py.features.parameters import COLLECTION_ID, FEATURE_ID
 from geoserver_py.links import base_url, link
 from geoserver_py.operations import Call, Operation, Parameter
 from geoserver_py.pools import run_cancellable
 from geoserver_py.problems import Problem, not_found
+from geoserver_py.representations import HTML, render_page, wants_html
 from layers.access import AccessClass
 from layers.definition import LayerDefinition, Title
 from layers.lineage import Lineage, assemble, statement
+
+_VARY = {"Vary": "Accept, Authorization, X-API-Key"}
 
 
 async def get_lineage(call: Call) -> Response:
@@ -30,11 +34,29 @@ async def get_lineage(call: Call) -> Response:
     if not found.versions:
         raise not_found(f"要素 {wanted[:80]!r}", f"feature {wanted[:80]!r}")
     item = f"{base_url(call)}/collections/{quote(layer.name)}/items/{quote(wanted, safe='')}"
-    links = [link(f"{item}/lineage", "self", "application/json")]
+    page = wants_html(call)
+    links = [
+        link(f"{item}/lineage", "self", "text/html" if page else "application/json"),
+        link(f"{item}/lineage", "alternate", "application/json", "JSON", f="json")
+        if page
+        else link(f"{item}/lineage", "alternate", "text/html", "网页 HTML", f="html"),
+    ]
     if found.live:
         links.append(link(item, "latest-version", "application/geo+json"))
     document = found.to_json(people=call.principal.may_read(AccessClass.GOVERNMENT))
-    return Response(orjson.dumps({**document, "links": links}), media_type="application/json")
+    if page:
+        text = render_page(
+            "lineage.html",
+            base_url(call),
+            document=document,
+            title=layer.definition.title,
+            synthetic=layer.synthetic,
+            profile=call.services.profile,
+            coordsys_words=coordsys_words,
+        )
+        return Response(text, media_type=HTML, headers=_VARY)
+    body = orjson.dumps({**document, "links": links})
+    return Response(body, media_type="application/json", headers=_VARY)
 
 
 async def _read(call: Call, definition: LayerDefinition, ident: str) -> Lineage:
@@ -110,8 +132,17 @@ OPERATIONS = (
         parameters=(
             COLLECTION_ID,
             FEATURE_ID,
-            Parameter("f", {"type": "string", "enum": ["json"]}, Title("格式", "Format")),
+            Parameter(
+                "f",
+                {"type": "string", "enum": ["json", "html"]},
+                Title("格式；缺省依 Accept", "Format; default by the Accept header"),
+            ),
         ),
-        responses={200: ("来源 Lineage", {"application/json": _LINEAGE})},
+        responses={
+            200: (
+                "来源 Lineage",
+                {"application/json": _LINEAGE, "text/html": {"schema": {"type": "string"}}},
+            )
+        },
     ),
 )

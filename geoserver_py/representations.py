@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from geoserver_py.links import root_url
+from geoserver_py.page_words import link_words, metres, moment, theme_words
 from geoserver_py.problems import MEDIA_TYPE, Problem, invalid_parameter, problem_response
 from layers.codes import code_list
 from layers.definition import Field
@@ -126,7 +127,13 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["in_words"] = in_words
+    environment.globals.update(
+        in_words=in_words,
+        theme_words=theme_words,
+        link_words=link_words,
+        moment=moment,
+        metres=metres,
+    )
     return environment
 
 

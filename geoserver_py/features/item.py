@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from geoserver_py.features.compression import SMALLEST, accepts_gzip, gzipped
@@ -10,11 +13,13 @@ from geoserver_py.features.conditional import entity_tag, is_known, layer_header
 from geoserver_py.features.links import item_links, link_header
 from geoserver_py.features.pages import pool_of, read_page
 from geoserver_py.features.parameters import FORMATS, asked_item
+from geoserver_py.features.shape import shape_of
 from geoserver_py.links import base_url
 from geoserver_py.operations import Call
 from geoserver_py.pools import run_cancellable
 from geoserver_py.problems import not_found
 from geoserver_py.representations import HTML, negotiate, render_page
+from layers.crs import crs_for_layer
 
 _FORMATS = {name: FORMATS[name] for name in ("json", "geojson", "html")}
 
@@ -24,6 +29,10 @@ async def get_item(call: Call) -> Response:
     asked = asked_item(call)
     name = negotiate(call, _FORMATS)
     name = "json" if name == "geojson" else name
+    if name == "html" and asked.query.layer.geometry is not None:
+        # the page gives both, degrees and the city's plane grid, whatever was asked for
+        lonlat = crs_for_layer(asked.layer.definition, call.services.profile)[0]
+        asked = replace(asked, query=replace(asked.query, crs=lonlat))
     pool = pool_of(call.services.pools, asked.query)
     page = await run_cancellable(call.request, read_page(pool, asked, "json"))
     if page.returned == 0:
@@ -40,10 +49,18 @@ async def get_item(call: Call) -> Response:
     body = b"".join((page.content[:-1], b',"links":', orjson.dumps(links), b"}"))
     if name == "html":
         definition = asked.layer.definition
+        document = orjson.loads(body)
+        services = call.services
+        geometry = document.get("geometry")
+        shape = geometry and await run_in_threadpool(
+            shape_of, geometry, services.profile, services.registry
+        )
         text = render_page(
             "item.html",
             base_url(call),
-            document=orjson.loads(body),
+            document=document,
+            shape=shape or None,
+            has_geometry=definition.geometry is not None and not asked.query.skip_geometry,
             title=definition.title,
             synthetic=asked.layer.synthetic,
             name=definition.name,

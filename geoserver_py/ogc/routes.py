@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -12,7 +13,7 @@ from starlette.responses import Response
 
 from geoserver_py.links import base_url, link
 from geoserver_py.ogc import documents
-from geoserver_py.ogc.bridge import Bridge
+from geoserver_py.ogc.bridge import Answer, Bridge
 from geoserver_py.ogc.conformance import conforms_to
 from geoserver_py.ogc.processes import with_own_control
 from geoserver_py.operations import Call, Operation, Parameter, read_body
@@ -46,12 +47,20 @@ _COMMON = (FORMAT, LANGUAGE)
 
 
 def _answer(
-    call: Call, document: Any, template: str, media_type: str = "application/json"
+    call: Call,
+    document: Any,
+    template: str,
+    media_type: str = "application/json",
+    english: Any = None,
 ) -> Response:
-    """The document as JSON, or as the page made from it."""
+    """The document as JSON, or as the page made from it and from the same document in English."""
     if wants_html(call):
         page = render_page(
-            template, base_url(call), document=document, profile=call.services.profile
+            template,
+            base_url(call),
+            document=document,
+            english=english or {},
+            profile=call.services.profile,
         )
         return Response(page, media_type=HTML, headers=_VARY)
     return Response(orjson.dumps(document), media_type=media_type, headers=_VARY)
@@ -62,9 +71,26 @@ def _bridge(call: Call) -> Bridge:
     return bridge
 
 
+async def _asked(call: Call, answer: Answer, *arguments: str) -> tuple[Any, Any]:
+    """What pygeoapi says in the caller's language; for pages in Chinese, and in English beside it.
+
+    JSON has one language (RFC 9110, Accept-Language); a page bears both, whoever asks.
+    """
+    if not wants_html(call):
+        return await _bridge(call).ask(call, answer, *arguments), None
+    one, other = (
+        replace(call, arguments={**call.arguments, "lang": lang}) for lang in ("zh-CN", "en-US")
+    )
+    return (
+        await _bridge(call).ask(one, answer, *arguments),
+        await _bridge(call).ask(other, answer, *arguments),
+    )
+
+
 async def _landing(call: Call) -> Response:
-    document = await _bridge(call).ask(call, pygeoapi_api.landing_page)
-    return _answer(call, documents.landing_page(document, base_url(call)), "landing.html")
+    document, english = await _asked(call, pygeoapi_api.landing_page)
+    body = documents.landing_page(document, base_url(call))
+    return _answer(call, body, "landing.html", english=english)
 
 
 async def _conformance(call: Call) -> Response:
@@ -73,7 +99,7 @@ async def _conformance(call: Call) -> Response:
 
 async def _collections(call: Call) -> Response:
     root = base_url(call)
-    document = await _bridge(call).ask(call, pygeoapi_api.describe_collections)
+    document, english = await _asked(call, pygeoapi_api.describe_collections)
     body = {
         "links": [
             link(f"{root}/collections", "self", "application/json", f="json"),
@@ -93,7 +119,8 @@ async def _collections(call: Call) -> Response:
             for raster in call.services.rasters.visible_to(call.principal)
         ],
     }
-    return _answer(call, body, "collections.html")
+    words = {entry["id"]: entry for entry in (english or {}).get("collections", ())}
+    return _answer(call, body, "collections.html", english=words)
 
 
 async def _collection(call: Call) -> Response:
@@ -102,9 +129,9 @@ async def _collection(call: Call) -> Response:
     if raster is not None:
         return _answer(call, raster_collection(raster, base_url(call)), "raster.html")
     layer = call.services.catalogue.layer(name, call.principal)
-    document = await _bridge(call).ask(call, pygeoapi_api.describe_collections, name)
+    document, english = await _asked(call, pygeoapi_api.describe_collections, name)
     body = documents.collection(document, layer, call.services.profile, base_url(call))
-    return _answer(call, body, "collection.html")
+    return _answer(call, body, "collection.html", english=english)
 
 
 async def _schema(call: Call) -> Response:
@@ -124,15 +151,17 @@ async def _queryables(call: Call) -> Response:
 
 
 async def _processes(call: Call) -> Response:
-    document = await _bridge(call).ask(call, processes.describe_processes)
-    return _answer(call, documents.without_unserved(with_own_control(document)), "processes.html")
+    document, english = await _asked(call, processes.describe_processes)
+    words = {entry["id"]: entry for entry in (english or {}).get("processes", ())}
+    body = documents.without_unserved(with_own_control(document))
+    return _answer(call, body, "processes.html", english=words)
 
 
 async def _process(call: Call) -> Response:
-    document = await _bridge(call).ask(
+    document, english = await _asked(
         call, processes.describe_processes, call.arguments["processId"]
     )
-    return _answer(call, with_own_control(document), "process.html")
+    return _answer(call, with_own_control(document), "process.html", english=english)
 
 
 async def _execute(call: Call) -> Response:

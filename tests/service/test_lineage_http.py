@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import httpx
 import psycopg
 from psycopg import sql
@@ -39,6 +41,24 @@ def test_lineage_of_an_item_names_its_file_and_row(city: City, client: httpx.Cli
     assert version["run"]["delivery"]
     assert version["sources"][0]["datumSteps"] is not None
     assert version["principal"] is None, "names only for keys that open government layers"
+
+
+def test_lineage_has_a_page_that_names_delivery_file_row_run_and_steps(
+    city: City, client: httpx.Client
+) -> None:
+    ident, row, file = an_item(city, "poi")
+    path = f"/collections/poi/items/{ident}/lineage"
+    (version,) = client.get(path).json()["versions"]
+    answer = client.get(path, params={"f": "html"})
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/html")
+    steps = version["sources"][0]["datumSteps"]
+    assert len(steps) >= 2  # delivered in BD-09
+    told = (version["run"]["delivery"], file, f"<td>{row}</td>", f"<td>{version['run']['id']}</td>")
+    for said in (*told, *(html.escape(step["name"]) for step in steps), "±2 m", "百度坐标"):
+        assert said in answer.text, said
+    assert client.get(path, headers={"Accept": "text/html"}).text == answer.text
+    assert client.get(path, params={"f": "xml"}).status_code == 400
 
 
 def test_lineage_exists_for_whom_the_layer_exists(city: City, client: httpx.Client) -> None:

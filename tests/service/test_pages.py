@@ -6,6 +6,7 @@ import re
 import time
 
 import httpx
+import pyproj
 import pytest
 
 from layers.codes import code_list
@@ -30,6 +31,47 @@ def test_truth_values_and_units_are_words_too(client: httpx.Client) -> None:
     assert ">True<" not in page
     assert ">否<" in page
     assert re.search(r">\d+(\.\d+)? m<", page)
+
+
+@pytest.mark.parametrize("language", ["en-US,en;q=0.9", "zh-CN,zh;q=0.9", None])
+@pytest.mark.parametrize(
+    ("path", "chinese", "english"),
+    [
+        ("/", "一张图", "one map"),
+        ("/collections", "道路", "Roads"),
+        ("/collections/road", "道路", "Roads"),
+        ("/collections/road/items?limit=1", "道路", "Roads"),
+        ("/processes", "事件定位", "Locate an event"),
+        ("/processes/locate-event", "事件定位", "Locate an event"),
+    ],
+)
+def test_a_page_bears_both_languages_whoever_asks(
+    client: httpx.Client, path: str, chinese: str, english: str, language: str | None
+) -> None:
+    headers = BROWSER if language is None else {**BROWSER, "Accept-Language": language}
+    main = client.get(path, headers=headers).text.partition("<main>")[2]
+    assert 0 <= main.find(chinese) < main.find(english)
+
+
+def test_an_item_is_shown_with_its_shape_and_its_coordinates_in_both_systems(
+    client: httpx.Client,
+) -> None:
+    (feature,) = client.get("/collections/building/items", params={"limit": 1}).json()["features"]
+    own = f"/collections/building/items/{feature['id']}"
+    page = client.get(own, params={"f": "html"}).text
+    lon, lat = feature["geometry"]["coordinates"][0][0][0][:2]
+    east, north = pyproj.Transformer.from_crs(4490, 4548, always_xy=True).transform(lon, lat)
+    assert "<svg" in page
+    for said in (f"{lon:.9f}", f"{lat:.9f}", f"{north:.4f}", f"{east:.4f}", "X（北）", "Y（东）"):
+        assert said in page, said
+    assert '"coordinates"' not in page
+    assert f"{own}/lineage?f=html" in page
+    other = client.get(own, params={"f": "html", "crs": "EPSG:4548"})
+    assert f"{lon:.9f}" in other.text
+    table = client.get("/collections/division_name/items", params={"limit": 1}).json()["features"]
+    plain = client.get(f"/collections/division_name/items/{table[0]['id']}", headers=BROWSER)
+    assert plain.status_code == 200
+    assert "<svg" not in plain.text
 
 
 REFUSALS = [
