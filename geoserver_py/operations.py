@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_VALUE_LENGTH = 4000
 """Longest value of a query parameter whose schema sets no maxLength of its own, in characters."""
+MOST_LISTED = 12
+"""Accepted values that the sentence of a refusal names; its member `accepted` has all."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Parameter:
     ``schema`` is the JSON Schema that /openapi shows and values are checked against (integer,
     number, boolean, string with enum/pattern/length, array of these as a comma list).
     ``parse`` turns the checked value into what the handler wants; its ValueError text, Chinese
-    first, becomes the problem's sentence.
+    first, becomes the problem's sentence. ``stated`` are members of the schema that /openapi shows
+    and no value is refused by: a limit above the maximum is no error (Features Part 1, 7.15.2).
     """
 
     name: str
@@ -46,6 +49,7 @@ class Parameter:
     required: bool = False
     parse: Callable[[Any], Any] | None = None
     example: Any = None
+    stated: Mapping[str, Any] = field(default_factory=dict)
 
     def value_of(self, text: str) -> Any:
         """Check and convert one raw value; raises Problem 400 naming the parameter."""
@@ -64,7 +68,7 @@ class Parameter:
             "in": self.location,
             "description": str(self.description),
             "required": self.required or self.location == "path",
-            "schema": dict(self.schema),
+            "schema": {**self.schema, **self.stated},
         }
         if self.schema.get("type") == "array":
             body |= {"style": "form", "explode": False}
@@ -145,9 +149,7 @@ class Operation:
         for name, text in request.query_params.multi_items():
             parameter = declared.get(name)
             if name in arguments or name in unknown:
-                raise invalid_parameter(
-                    name, zh="只能给出一次。", en="given more than once; give it once"
-                )
+                raise invalid_parameter(name, zh="只能给出一次。", en="may be given once only")
             if parameter is not None and parameter.location == "query":
                 arguments[name] = parameter.value_of(text)
             elif name not in self.free_parameters:
@@ -230,7 +232,10 @@ def _checked(name: str, schema: Mapping[str, Any], text: str) -> Any:
     elif kind == "boolean":
         if text not in ("true", "false"):
             raise invalid_parameter(
-                name, zh="须为 true 或 false。", en="true or false", accepted=("true", "false")
+                name,
+                zh=f"须为 true 或 false，收到 {text[:80]!r}。",
+                en=f"must be true or false, got {text[:80]!r}",
+                accepted=("true", "false"),
             )
         value = text == "true"
     elif len(text) < schema.get("minLength", 0):
@@ -238,11 +243,18 @@ def _checked(name: str, schema: Mapping[str, Any], text: str) -> Any:
     if "enum" in schema and value not in schema["enum"]:
         accepted = [str(entry) for entry in schema["enum"]]
         raise invalid_parameter(
-            name, zh=f"不接受 {text[:80]!r}。", en="not one of accepted", accepted=accepted
+            name,
+            zh=f"不接受 {text[:80]!r}，可用 {_listed(accepted, '、')}。",
+            en=f"{text[:80]!r} is not accepted; use {_listed(accepted, ', ')}",
+            accepted=accepted,
         )
     pattern = schema.get("pattern")
     if kind == "string" and pattern is not None and re.search(pattern, text) is None:
-        raise invalid_parameter(name, zh=f"{text[:80]!r} 的写法不对。", en=f"must match {pattern}")
+        raise invalid_parameter(
+            name,
+            zh=f"{text[:80]!r} 的写法不对，须匹配 {pattern}。",
+            en=f"{text[:80]!r} must match {pattern}",
+        )
     return value
 
 
@@ -252,16 +264,32 @@ def _checked_array(name: str, schema: Mapping[str, Any], text: str) -> list[Any]
     if not low <= len(values) <= high:
         raise invalid_parameter(
             name,
-            zh=f"须有 {low} 至 {high} 个以逗号分隔的值，收到 {len(values)} 个。",
-            en=f"a comma list of {low} to {high} values, got {len(values)}",
+            zh=f"须有 {_span(low, high, ' 至 ')} 个以逗号分隔的值，收到 {len(values)} 个。",
+            en=f"must hold {_span(low, high, ' to ')} comma-separated values, got {len(values)}",
         )
     return values
+
+
+def _listed(accepted: Sequence[str], between: str) -> str:
+    """The first values of a list, and that there are more: problems carry all as `accepted`."""
+    shown = between.join(accepted[:MOST_LISTED])
+    return shown if len(accepted) <= MOST_LISTED else f"{shown}…"
+
+
+def _span(low: int, high: float, between: str) -> str:
+    if low == high:
+        return f"{low}"
+    return f"≥ {low}" if math.isinf(high) else f"{low}{between}{high}"
 
 
 def _integer(name: str, schema: Mapping[str, Any], text: str) -> int:
     # 18 digits always fit the bigint that the value will be bound as
     if re.fullmatch(r"[+-]?[0-9]{1,18}", text) is None:
-        raise invalid_parameter(name, zh=f"须为整数，收到 {text[:80]!r}。", en="an integer")
+        raise invalid_parameter(
+            name,
+            zh=f"须为整数，收到 {text[:80]!r}。",
+            en=f"must be an integer of at most 18 digits, got {text[:80]!r}",
+        )
     value = int(text)
     _check_range(name, schema, value)
     return value
@@ -273,7 +301,11 @@ def _number(name: str, schema: Mapping[str, Any], text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or "_" in text:
-        raise invalid_parameter(name, zh=f"须为数字，收到 {text[:80]!r}。", en="a finite number")
+        raise invalid_parameter(
+            name,
+            zh=f"须为数字，收到 {text[:80]!r}。",
+            en=f"must be a finite number, got {text[:80]!r}",
+        )
     _check_range(name, schema, value)
     return value
 

@@ -7,6 +7,8 @@ costs a query. A key in a URL would end up in logs and histories, so none is rea
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
     from geoserver_py.services import Services
 
 KEY_HEADER = "X-API-Key"
+
+BASIC_USER = "apikey"
+"""User name of a key sent as the password of HTTP Basic: Debian's QGIS can send no other header.
+
+Basic credentials of other users are not ours but of a proxy before the service.
+"""
 
 
 def principal_of(request: Request, services: Services) -> Principal:
@@ -43,12 +51,26 @@ def principal_of(request: Request, services: Services) -> Principal:
 
 
 def presented_key(request: Request) -> str | None:
-    """The key in ``X-API-Key`` or ``Authorization: Bearer``; None where there is none."""
+    """The key in ``X-API-Key``, ``Authorization: Bearer`` or, to read only, ``Basic``; or None."""
     token = request.headers.get(KEY_HEADER)
     if token:
         return token
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" and value.strip() else None
+    if scheme.lower() == "bearer" and value.strip():
+        return value.strip()
+    # browsers add remembered Basic credentials to what other sites' pages send: never for writes
+    if scheme.lower() == "basic" and request.method in ("GET", "HEAD"):
+        return _basic_key(value.strip())
+    return None
+
+
+def _basic_key(credentials: str) -> str | None:
+    """The password of the user ``apikey`` (RFC 7617); None for any other user."""
+    try:
+        user, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return password if user == BASIC_USER else None
 
 
 def access_signature(principal: Principal) -> str:

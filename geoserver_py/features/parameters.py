@@ -102,16 +102,19 @@ ITEM_FORMAT = Parameter(
     Title("格式；缺省依 Accept", "Format; by the Accept header by default"),
 )
 
+LIMIT = Parameter(
+    "limit",
+    {"type": "integer", "minimum": 1, "default": 10},
+    Title(
+        f"每页条数；超过 {MAX_LIMIT} 的按 {MAX_LIMIT}",
+        f"Features a page; more than {MAX_LIMIT} counts as {MAX_LIMIT}",
+    ),
+    stated={"maximum": MAX_LIMIT},
+)
+
 ITEMS_PARAMETERS = (
     COLLECTION_ID,
-    Parameter(
-        "limit",
-        {"type": "integer", "minimum": 1, "default": 10},
-        Title(
-            f"每页条数；超过 {MAX_LIMIT} 的按 {MAX_LIMIT}",
-            f"Features a page; more than {MAX_LIMIT} counts as {MAX_LIMIT}",
-        ),
-    ),
+    LIMIT,
     Parameter(
         "bbox",
         {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6},
@@ -250,7 +253,7 @@ def _crs(call: Call, layer: PublishedLayer, name: str) -> OutputCrs:
         return find_crs(text, offered)
     except UnknownCrs as unknown:
         raise invalid_parameter(
-            name, zh=str(unknown), en="see accepted", accepted=[crs.uri for crs in offered]
+            name, zh=str(unknown), en="accepted lists them", accepted=[crs.uri for crs in offered]
         ) from unknown
 
 
@@ -262,14 +265,14 @@ def _area(
     if numbers is None:
         if call.arguments["bbox-crs"] is not None:
             raise invalid_parameter(
-                "bbox-crs", zh="须与 bbox 同用。", en="only together with bbox", accepted=["bbox"]
+                "bbox-crs", zh="须与 bbox 同用。", en="goes only with bbox", accepted=["bbox"]
             )
         return None, crs, None
     half = len(numbers) // 2
     low, high = numbers[:half], numbers[half:]
     heights = (low[2], high[2]) if half == 3 else None
     if heights is not None and heights[0] > heights[1]:
-        raise invalid_parameter("bbox", zh="最低高大于最高高。", en="the heights are reversed")
+        raise invalid_parameter("bbox", zh="最低高大于最高高。", en="its lowest height is above its highest")
     if crs.axis_order == "yx":
         low[:2], high[:2] = low[1::-1], high[1::-1]
     return (low[0], low[1], high[0], high[1]), crs, heights
@@ -295,7 +298,7 @@ def _properties(call: Call, layer: PublishedLayer) -> tuple[str, ...] | None:
             raise invalid_parameter(
                 "properties",
                 zh=f"没有字段 {name[:60]!r}。",
-                en=f"no field {name[:60]!r}",
+                en=f"the layer has no field {name[:60]!r}; accepted lists them",
                 accepted=list(known),
             )
     return tuple(dict.fromkeys(names))

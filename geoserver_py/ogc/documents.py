@@ -35,7 +35,12 @@ def landing_page(document: dict[str, Any], root: str) -> dict[str, Any]:
         link(f"{root}/tiles", f"{REL}/tilesets-vector", JSON, "矢量瓦片集 Vector tilesets"),
         link(f"{root}/styles", f"{REL}/styles", JSON, "样式 Styles"),
         link(f"{root}/portal/", "alternate", "text/html", "一张图门户 Map portal"),
-        link(f"{root}/geocode?q=", "search", "application/geo+json", "地址匹配 Geocoder"),
+        {
+            **link(
+                f"{root}/geocode?q={{q}}", "search", "application/geo+json", "地址匹配 Geocoder"
+            ),
+            "templated": True,
+        },
     ]
     return {**document, "links": [*kept, *further]}
 

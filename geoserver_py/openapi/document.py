@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from geoserver_py import __version__
+from geoserver_py.features.parameters import LIMIT
 from geoserver_py.operations import Operation, Parameter
 from geoserver_py.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
+from geoserver_py.security import BASIC_USER
 from geoserver_py.services import Services
 from layers.access import Principal
 from layers.catalogue import PublishedLayer
@@ -70,13 +72,21 @@ def build_document(
         "tags": [{"name": k, "description": v} for k, v in _TAGS.items() if k in used],
         "paths": paths,
         "components": {
+            # QGIS learns the size of its pages from here, and takes 100 where it finds nothing
+            "parameters": {"limit": LIMIT.document()},
             "schemas": {"problem": _PROBLEM_SCHEMA},
             "securitySchemes": {
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
                 "bearer": {"type": "http", "scheme": "bearer"},
+                "basic": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": f"用户名 user {BASIC_USER}，密码为密钥 the key as password;"
+                    " 只读 reading only",
+                },
             },
         },
-        "security": [{}, {"apiKey": []}, {"bearer": []}],
+        "security": [{}, {"apiKey": []}, {"bearer": []}, {"basic": []}],
     }
 
 
@@ -101,7 +111,11 @@ def _path_items(
         name = layer.definition.name
         dynamic = operation.dynamic_parameters(services, principal, {COLLECTION: name})
         own = [p for p in operation.parameters if p.name != COLLECTION]
-        parameters = [p.document() for p in (*own, *_distinct(own, dynamic))]
+        # Features Part 1, 7.15.6 gives style and explode; QGIS filters by such parameters alone
+        parameters = [p.document() for p in own]
+        parameters += [
+            {**p.document(), "style": "form", "explode": False} for p in _distinct(own, dynamic)
+        ]
         yield (
             template.replace(f"{{{COLLECTION}}}", name),
             _item(operation, f"{operation.operation_id}.{name}", parameters),

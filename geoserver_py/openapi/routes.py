@@ -8,7 +8,7 @@ from starlette.responses import Response
 from geoserver_py.links import base_url
 from geoserver_py.openapi.document import build_document
 from geoserver_py.operations import Call, Operation, Parameter
-from geoserver_py.representations import HTML, render_page, wants_html
+from geoserver_py.representations import HTML, negotiate, render_page
 from layers.definition import Title
 
 MEDIA_TYPE = "application/vnd.oai.openapi+json;version=3.0"
@@ -19,7 +19,7 @@ async def _openapi(call: Call) -> Response:
     root = base_url(call)
     document = build_document(operations, call.services, call.principal, root)
     headers = {"Vary": "Accept, Authorization, X-API-Key"}
-    if wants_html(call):
+    if negotiate(call, {"json": MEDIA_TYPE, "html": "text/html"}) == "html":
         page = render_page("openapi.html", root, document=document)
         return Response(page, media_type=HTML, headers=headers)
     return Response(orjson.dumps(document), media_type=MEDIA_TYPE, headers=headers)
