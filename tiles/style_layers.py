@@ -10,17 +10,18 @@ from typing import Any
 
 from tiles import palette
 from tiles.sql import LABEL_SUFFIX
-from tiles.style_parts import ROUND, StyleLayer, by_zoom, ink, label_layout, major_of, style_layer
+from tiles.style_parts import ROUND, StyleLayer, by_major, by_zoom, ink, label_layout, style_layer
 
 
 def land_use(source: str, name: str) -> list[StyleLayer]:
     """Muted fills by class, without edges until plots are large enough to tell apart."""
-    colours = [part for pair in palette.LAND_USE.items() for part in pair]
     return [
         style_layer(
             "fill", "fill", source, name, "", "",
             paint={
-                "fill-color": ["match", major_of("class_code"), *colours, palette.LAND],
+                "fill-color": by_major(
+                    "class_code", "land_use_class", palette.LAND_USE, palette.LAND
+                ),
                 "fill-opacity": by_zoom((9, 0.6), (13, 0.9)),
             },
         ),
@@ -160,8 +161,9 @@ def roads(source: str, name: str) -> list[StyleLayer]:
             "line", road.rank, source, name, "", "",
             minzoom=road.from_zoom, where=_road_filter(road), layout=ROUND,
             paint={
-                # before there are casings a white road would vanish on the pale sheet
-                "line-color": ["step", ["zoom"], road.casing, 11.5, road.fill],
+                # before there are casings a white road would vanish on the pale sheet; by_zoom,
+                # for QGIS draws a road of colours in steps black
+                "line-color": by_zoom((11.4, road.casing), (11.5, road.fill)),
                 "line-width": _road_width(road),
             },
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from layers.codes import code_list
 from tiles import palette
 
 FONT = ["Noto Sans CJK SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "sans-serif"]
@@ -73,9 +75,18 @@ def ink(color: str, width: float = 1.4) -> dict[str, Any]:
     }
 
 
-def major_of(field: str) -> list[Any]:
-    """The first two digits of a class code."""
-    return ["slice", ["to-string", ["get", field]], 0, 2]
+def by_major(field: str, domain: str, colours: Mapping[str, str], other: str) -> list[Any]:
+    """Colours by the first two digits of a class code, of all codes in the list `domain`.
+
+    Codes are named one by one, each label a list: QGIS knows no `slice`, and no label outside one.
+    """
+    codes = code_list(domain).entries
+    pairs: list[Any] = []
+    for major, colour in colours.items():
+        named = [code for code in codes if code.startswith(major)]
+        if named:
+            pairs += [named, colour]
+    return ["match", ["get", field], *pairs, other]
 
 
 ROUND = {"line-cap": "round", "line-join": "round"}

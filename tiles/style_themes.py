@@ -14,10 +14,10 @@ from tiles.style_parts import (
     FONT,
     ROUND,
     StyleLayer,
+    by_major,
     by_zoom,
     ink,
     label_layout,
-    major_of,
     style_layer,
 )
 
@@ -56,7 +56,7 @@ def _pipeline_colour() -> list[Any]:
     """The colours that CJJ 61-2017, annex B, prescribes for the classes."""
     pairs: list[Any] = []
     for code, entry in code_list("pipeline_class").entries.items():
-        pairs += [code, "rgb({})".format(",".join(entry.extra["rgb"].split()))]
+        pairs += [[code], "rgb({})".format(",".join(entry.extra["rgb"].split()))]
     return ["match", ["get", "class_code"], *pairs, palette.UNKNOWN_PIPE]
 
 
@@ -110,13 +110,14 @@ def pipeline_points(source: str, name: str) -> list[StyleLayer]:
 
 def components(source: str, name: str) -> list[StyleLayer]:
     """City components, coloured by major class."""
-    colours = [part for pair in palette.COMPONENT.items() for part in pair]
     return [
         style_layer(
             "circle", "dot", source, name, "", "", minzoom=15,
             paint={
                 "circle-radius": by_zoom((15, 1.2), (17, 2.6), (20, 6)),
-                "circle-color": ["match", major_of("class_code"), *colours, "#7d7d7d"],
+                "circle-color": by_major(
+                    "class_code", "component_class", palette.COMPONENT, "#7d7d7d"
+                ),
                 "circle-opacity": by_zoom((15, 0.65), (17, 0.9)),
                 "circle-stroke-color": "#ffffff",
                 "circle-stroke-width": by_zoom((15, 0), (17, 0.8)),
