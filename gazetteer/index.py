@@ -86,6 +86,7 @@ class GazetteerIndex:
     _locator: Locator = field(repr=False)
     memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """Parses by the shape of their text; owned by ``parse``."""
+    _labels: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def build(
@@ -229,7 +230,12 @@ class GazetteerIndex:
 
     def label(self, code: str) -> str:
         """Name of a division with all names above it: 广东省梅州市梅县区大坪镇."""
-        return "".join(division.name for division in self.chain(code))
+        known = self._labels.get(code)
+        if known is None:
+            known = "".join(division.name for division in self.chain(code))
+            if code in self.divisions:  # no more labels than divisions
+                self._labels[code] = known
+        return known
 
     def positioned(self, place: Place) -> Place | None:
         """The place, or the nearest division above it that has a position."""

@@ -1,16 +1,20 @@
 """From a position to what is there: address, road, points of interest, divisions.
 
-Nearest is by geodesic distance on the CGCS2000 ellipsoid, in metres.
+Nearest is by distance on the CGCS2000 ellipsoid, in metres.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import orjson
+
 from gazetteer.levels import Kind, Level
+from gazetteer.metric import Metric, web_mercator
 from gazetteer.names import official_name
 from gazetteer.store import DIVISION_LAYERS, Connection, statement
 
@@ -57,11 +61,11 @@ class Surroundings:
         return self.divisions[-1][1] if self.divisions else ""
 
 
-def direction_of(azimuth: float | None, distance_m: float) -> str:
-    """One of eight directions of an azimuth in degrees from north; '' at the spot itself."""
-    if azimuth is None or distance_m < 0.5:
+def direction_of(east: float, north: float) -> str:
+    """One of eight directions of an offset in metres; '' at the spot itself."""
+    if math.hypot(east, north) < 0.5:
         return ""
-    return DIRECTIONS[round(azimuth / 45) % 8]
+    return DIRECTIONS[round(math.degrees(math.atan2(east, north)) / 45) % 8]
 
 
 async def surroundings(
@@ -79,47 +83,54 @@ async def surroundings(
     """
     if abs(lat) > 85 or abs(lon) > 180:
         raise ValueError(f"纬度 {lat}、经度 {lon} 超出范围 (beyond latitude 85 or longitude 180)")
-    here = {
-        "lon": lon, "lat": lat, "radius": radius_m,
-        "address_pool": 12, "address_count": 1, "poi_pool": pois + 8, "poi_count": pois,
-    }  # fmt: skip
     readable = frozenset(layers & _LAYERS)
     if not readable:
         return Surroundings()
-    cursor = await connection.execute(_look_up(readable), here)
+    here = Metric.at(lon, lat)
+    x, y = web_mercator(lon, lat)
+    cursor = await connection.execute(
+        _look_up(readable),
+        {
+            "lon": lon, "lat": lat, "x": x, "y": y, "radius": radius_m,
+            "east": here.east, "east_lat": here.east_lat,
+            "north": here.north, "north_lat": here.north_lat,
+            "address_pool": 12, "address_count": 1, "poi_pool": pois + 8, "poi_count": pois,
+        },
+    )  # fmt: skip
     row = await cursor.fetchone()
-    found: dict[str, list[dict[str, Any]]] = {
-        layer: rows or [] for layer, rows in zip(sorted(readable), row or (), strict=True)
-    }
+    found: dict[str, list[dict[str, Any]] | None] = {} if row is None else orjson.loads(row[0])
     divisions = [
         (kind, str(one["id"]), official_name(str(one["name"]), kind))
         for layer, kind in DIVISION_LAYERS.items()
-        for one in found.get(layer, ())
+        for one in found.get(layer) or ()
     ]
     addresses = [
         _found(
-            Level.NUMBER, "address", one, one["full_address"], code=one["village_code"] or "",
+            here, Level.NUMBER, "address", one, one["full_address"], code=one["village_code"] or "",
             road=one["road"] or "", number=one["number"] or "",
         )
-        for one in found.get("address", ())
+        for one in found.get("address") or ()
     ]  # fmt: skip
     roads = [
-        _found(Level.ROAD, "road", one, one["name"], road=one["name"])
-        for one in found.get("road", ())
+        _found(here, Level.ROAD, "road", one, one["name"], road=one["name"])
+        for one in found.get("road") or ()
     ]
     return Surroundings(
         divisions=tuple(divisions),
         address=next(iter(addresses), None),
         road=next(iter(roads), None),
         pois=tuple(
-            _found(Level.POI, "poi", one, one["name"], category=one["category"] or "")
-            for one in found.get("poi", ())
+            _found(here, Level.POI, "poi", one, one["name"], category=one["category"] or "")
+            for one in found.get("poi") or ()
         ),
     )
 
 
-def _found(level: Level, layer: str, row: Mapping[str, Any], name: str, **more: str) -> Found:
-    direction = direction_of(row["azimuth"], row["distance"])
+def _found(
+    here: Metric, level: Level, layer: str, row: Mapping[str, Any], name: str, **more: str
+) -> Found:
+    east, north = here.offset(row["lon"], row["lat"])
+    direction = direction_of(-east, -north)
     return Found(
         level, name, row["lon"], row["lat"], row["distance"], direction, layer, row["id"],
         row["fid"], **more,
@@ -128,7 +139,7 @@ def _found(level: Level, layer: str, row: Mapping[str, Any], name: str, **more: 
 
 @cache
 def _look_up(layers: frozenset[str]) -> bytes:
-    """All look-ups as one statement, a JSON column for each layer in the order of their names.
+    """All look-ups as one statement: the text of a JSON object with the rows of each layer.
 
     Six statements for one position took 2.3 ms of the service's CPU time, this one 0.9.
     """
@@ -138,9 +149,13 @@ def _look_up(layers: frozenset[str]) -> bytes:
         "poi": _nearest("poi", _POI_COLUMNS),
         "road": statement("reverse_road"),
     }
-    return b"SELECT " + b",\n".join(
-        b"(SELECT json_agg(found) FROM (" + texts[layer] + b") AS found)"
-        for layer in sorted(layers)
+    return (
+        b"SELECT json_build_object("
+        + b",\n".join(
+            b"'%s', (SELECT json_agg(found) FROM (%s) AS found)" % (layer.encode(), texts[layer])
+            for layer in sorted(layers)
+        )
+        + b")::text"
     )
 
 

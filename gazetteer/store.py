@@ -58,6 +58,17 @@ def statement(
     return template.format(**parts).as_bytes(None)
 
 
+_ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"'})
+
+
+def array_text(values: Iterable[str]) -> str:
+    """An array as PostgreSQL reads it from a text parameter: {"a","b"}.
+
+    psycopg looks through a list three times to find its type: 8 % of an address's CPU time.
+    """
+    return "{" + ",".join(f'"{value.translate(_ESCAPED)}"' for value in values) + "}"
+
+
 class Frame:
     """County and town polygons, for placing roads and points that carry no division code."""
 
@@ -230,9 +241,9 @@ async def _fetch(
     cursor = await connection.execute(
         query,
         {
-            "names": [key.name for key in keys],
-            "counties": [key.county for key in keys],
-            "mains": [key.main for key in keys],
+            "names": array_text(key.name for key in keys),
+            "counties": array_text(key.county for key in keys),
+            "mains": array_text(str(key.main) for key in keys),
         },
     )
     for ordinal, *row in await cursor.fetchall():

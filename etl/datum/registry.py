@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +83,8 @@ class DatumChain:
 
     def point(self, x: float, y: float) -> tuple[float, float]:
         """One position; NaN, NaN where a step cannot compute."""
+        if not self.steps and math.isfinite(x) and math.isfinite(y):
+            return float(x), float(y)
         px, py, _ = self.apply([x], [y])
         return float(px[0]), float(py[0])
 
