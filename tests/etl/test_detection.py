@@ -9,6 +9,7 @@ import shapely
 from etl.datum import DatumRegistry
 from etl.detection import Detection, References, detect, read_numbers
 from etl.inspect import inspect_file
+from etl.trusted import datum_contradicted
 from layers.city import load_city
 
 MEIZHOU = load_city("meizhou")
@@ -243,6 +244,65 @@ def test_clean_files_raise_no_alarm_beside_a_regular_street_net(seed):
         found = judge(in_system(lonlat, name), declared=name, references=trusted)
         assert found.objection is None
         assert found.kind in ("clean", "undetermined")
+
+
+def border(rng: np.random.Generator, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """A winding line (25, 2) between two corners, metres."""
+    k = np.linspace(0, 1, 25)[:, None]
+    wave = np.cumsum(rng.normal(0, 40, (25, 2)), axis=0)
+    wave -= wave[0] + (wave[-1] - wave[0]) * k
+    return np.asarray(first * (1 - k) + last * k + wave)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_short_row_beside_a_village_border_is_not_called_obfuscated(seed):
+    """A dozen points all 300 to 500 m from a border: moved by an offset they would lie on it."""
+    rng = np.random.default_rng(seed)
+    corner = {
+        (i, j): np.array([i, j]) * 3000 + rng.normal(0, 400, 2) for i in range(6) for j in range(6)
+    }
+    lines = [border(rng, corner[i, j], corner[i + 1, j]) for i in range(5) for j in range(6)]
+    lines += [border(rng, corner[i, j], corner[i, j + 1]) for i in range(6) for j in range(5)]
+    along = shapely.LineString(lines[int(rng.integers(len(lines)))])
+    row = shapely.offset_curve(along, rng.uniform(300, 500) * rng.choice([-1, 1]))
+    at = rng.uniform(0, 0.6) * row.length + np.linspace(0, rng.uniform(100, 600), 6 + seed % 18)
+    points = shapely.get_coordinates(shapely.line_interpolate_point(row, at))
+    points += rng.normal(0, rng.choice([1, 5, 20]), points.shape)
+    borders = [shapely.LineString(line / PER + (116.0, 24.2)) for line in lines]
+    trusted = References.from_geometries(borders, "villages")
+    for name in ("cgcs2000", "epsg:4548"):
+        xy = in_system(points / PER + (116.0, 24.2), name)
+        assert not datum_contradicted(judge(xy, declared=name, references=trusted))
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "moved"),
+    [
+        ("epsg:4610", "xian80", (-130.0, -65.3, 3.3)),
+        ("epsg:4214", "beijing54", (15.8, -154.4, -82.3)),
+    ],
+)
+def test_classical_degrees_with_registered_parameters_are_a_reading(code, kind, moved, reference):
+    """Declared they are clean, called CGCS2000 they are named with the code they should have."""
+    x, y, z = moved
+    registry = DatumRegistry.from_mapping(
+        {
+            "links": [
+                {
+                    "kind": "helmert", "name": "test", "source": code, "target": "epsg:4490",
+                    "accuracy_m": 0.1, "authority": "invented (synthetic)",
+                    "parameters": {"x": x, "y": y, "z": z, "rx": 0, "ry": 0, "rz": 0, "s": 0,
+                                   "convention": "coordinate_frame"},
+                }
+            ]
+        }
+    )  # fmt: skip
+    xy = np.column_stack(registry.chain("cgcs2000", code).apply(*beside_streets(60).T)[:2])
+    stated = judge(xy, declared=code, references=reference, registry=registry)
+    assert (stated.kind, stated.objection) == ("clean", None)
+    wrong = judge(xy, declared="cgcs2000", references=reference, registry=registry)
+    assert wrong.verdict is not None
+    assert (wrong.kind, wrong.verdict.coordsys) == (kind, code)
 
 
 def test_fifty_thousand_points_take_two_seconds(reference):
