@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import shapely
@@ -13,13 +14,15 @@ from etl.batch import CheckedBatch
 from etl.checks.finding import RULE_TITLES, Severity
 from etl.layer_work import Context, LayerWork, LoadBlocked, LoadFailed
 from etl.ledger import Rejection
+from etl.mapping import Plan
 from etl.report import RowReport
 from etl.report.model import SAMPLE_PLACES, SAMPLE_ROWS
+from layers.codes import CodeList
 from layers.staging import Staging
 
 
-def account(context: Context, work: LayerWork, checked: CheckedBatch, at: int) -> None:
-    """Count a batch and keep its findings."""
+def account(context: Context, work: LayerWork, checked: CheckedBatch, at: int, plan: Plan) -> None:
+    """Count a batch and keep its findings; `plan` tells which source columns hold codes."""
     read, rejected = len(checked.records.rows), int(checked.refused.sum())
     work.tally.counts.update(
         read=read + checked.skipped, skipped=checked.skipped, rejected=rejected
@@ -40,7 +43,14 @@ def account(context: Context, work: LayerWork, checked: CheckedBatch, at: int) -
             at_rows = np.unique(np.concatenate(told))
             loaded = at_rows[~checked.refused[at_rows]]
             work.tally.warn(checked.records.file, checked.records.rows[loaded])
-        _note(work, ledger_rows)
+        coded = {
+            column: context.domains[field.domain]
+            for field in work.definition.fields
+            if field.domain is not None
+            and (source := plan.fields.get(field.name)) is not None
+            and (column := source.column) is not None
+        }
+        _note(work, ledger_rows, coded)
         ledger.reject(context.log, work.run, ledger_rows)
 
 
@@ -89,7 +99,19 @@ def keep_findings(context: Context, work: LayerWork, found: Sequence[Rejection])
     ledger.reject(context.log, work.run, found)
 
 
-def _note(work: LayerWork, found: Iterable[Rejection]) -> None:
+def _words(record: Mapping[str, Any] | None, coded: Mapping[str, CodeList]) -> dict[str, str]:
+    """What the codes in a source record mean, by column."""
+    out = {}
+    for column, codes in coded.items():
+        entry = codes.entries.get(str((record or {}).get(column)))
+        if entry is not None:
+            out[column] = entry.zh
+    return out
+
+
+def _note(
+    work: LayerWork, found: Iterable[Rejection], coded: Mapping[str, CodeList] | None = None
+) -> None:
     tally = work.tally
     for row in found:
         tally.rules[row.rule] += 1
@@ -97,7 +119,15 @@ def _note(work: LayerWork, found: Iterable[Rejection]) -> None:
             tally.blocked = f"{RULE_TITLES.get(row.rule, row.rule)}: {row.reason}"
         place = None if row.place is None else (round(row.place.x, 6), round(row.place.y, 6))
         shown = RowReport(
-            row.file, row.row, row.id, row.rule, row.reason, row.severity, row.record, place
+            row.file,
+            row.row,
+            row.id,
+            row.rule,
+            row.reason,
+            row.severity,
+            row.record,
+            place,
+            _words(row.record, coded or {}),
         )
         if tally.first is None and row.severity != Severity.WARN and row.row is not None:
             tally.first = shown

@@ -97,7 +97,7 @@ def _file(context: Context, work: LayerWork, load: Load, file: FileSource, sink:
         judged = _judged(context, work, load, source, chain, at)
         for checked in context.checks.run(line, plan, file.label, judged):
             sink.put(checked, ordinal)
-            account(context, work, checked, at)
+            account(context, work, checked, at, plan)
             context.progress(work.definition.name, work.files[at].rows, layer.feature_count)
 
 

@@ -19,7 +19,15 @@ from etl.checks.rules import RULES
 from etl.report.model import Status
 from etl.report.picture import png
 from etl.report.sketch import Lines, sketch
-from etl.report.words import COUNTS, SEVERITIES, coordsys_words, measured, metres, verdict_words
+from etl.report.words import (
+    COUNTS,
+    SEVERITIES,
+    coordsys_words,
+    measured,
+    metres,
+    moment,
+    verdict_words,
+)
 
 _BODY, _HEADING, _LATIN = "宋体", "黑体", "Times New Roman"
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
@@ -99,7 +107,7 @@ def _facts(document: Document, report: Mapping[str, Any]) -> None:
     _say(document, f"交付单位：{report['bureau']}　交付：{report['delivery']}")
     _say(
         document,
-        f"批次：{report['run']}　时间：{str(report['started_at'])[:19].replace('T', ' ')} UTC",
+        f"批次：{report['run']}　时间：{moment(report['started_at'], report['city'])}",
     )
     _say(
         document,

@@ -11,7 +11,15 @@ import jinja2
 from etl.checks.rules import RULES
 from etl.report.model import Status
 from etl.report.sketch import Lines, sketch
-from etl.report.words import COUNTS, SEVERITIES, coordsys_words, measured, metres, verdict_words
+from etl.report.words import (
+    COUNTS,
+    SEVERITIES,
+    coordsys_words,
+    measured,
+    metres,
+    moment,
+    verdict_words,
+)
 
 
 @cache
@@ -23,7 +31,9 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(metres=metres, coordsys=coordsys_words, verdict=verdict_words)
+    environment.filters.update(
+        metres=metres, coordsys=coordsys_words, verdict=verdict_words, moment=moment
+    )
     return environment.get_template("report.html")
 
 

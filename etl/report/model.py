@@ -75,6 +75,8 @@ class RowReport:
     record: Mapping[str, Any] | None
     place: tuple[float, float] | None = None
     """Where, EPSG:4490: longitude, latitude."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """What the codes in `record` mean, by its columns."""
 
 
 @dataclass(frozen=True)

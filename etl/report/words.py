@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyproj
 from pyproj.exceptions import CRSError
 
 from etl.detection.model import KIND_TITLES
+from layers.city import load_city
 
 COUNTS: Mapping[str, str] = {
     "read": "读取", "skipped": "过滤", "rejected": "拒绝", "warned": "警告",
@@ -62,3 +65,18 @@ def measured(report: Mapping[str, Any]) -> list[str]:
     """
     said = [str(m["sentence"]) for m in report.get("measures") or () if m.get("sentence")]
     return [*said, *(str(note) for note in report.get("notes") or ())]
+
+
+def moment(at: datetime | str, city: str) -> str:
+    """A time as people of the city read it; as UTC says it where the city is not known here."""
+    read = datetime.fromisoformat(at) if isinstance(at, str) else at
+    try:
+        read = read.astimezone(ZoneInfo(load_city(city).calendar.timezone))
+    except FileNotFoundError:  # a report outlives the profile that it was made under
+        read = read.astimezone(UTC)
+    return f"{read:%Y-%m-%d %H:%M:%S} (UTC{_offset(read)})"
+
+
+def _offset(at: datetime) -> str:
+    written = at.strftime("%z")
+    return f"{written[:3]}:{written[3:]}"

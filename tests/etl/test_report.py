@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from etl.report import render_html
 from geoserver_py.cli.etl import app
 from geoserver_py.errors import WorkFailed
+from layers.codes import code_list
 from tests.etl.support import (
     CENTRE_GCJ02,
     WAIVER,
@@ -57,6 +59,12 @@ def test_the_page_shows_counts_rules_reasons_steps_and_loads_nothing(
     assert not page.xpath("//script | //link | //img | //@src | //a/@href")
     assert len(page.xpath("//*[local-name()='circle']")) == 1
     assert text.index("数量") < text.index("Counts")  # Chinese first
+    # a code in the delivered record bears its word, and the time is the city's
+    record = page.xpath("//dt[text()='class_code']/following-sibling::dd[1]")[0]
+    word = code_list("component_class").entries["01001"].zh
+    assert record.text_content().split() == ["01001", word]
+    here = report.started_at.astimezone(ZoneInfo("Asia/Shanghai"))
+    assert f"{here:%Y-%m-%d %H:%M:%S} (UTC+08:00)" in text
 
 
 def test_run_prints_what_was_rejected_and_succeeds(layered: str, tmp_path: Path) -> None:
