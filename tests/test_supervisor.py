@@ -196,3 +196,31 @@ def test_a_database_that_db_up_started_stays_up(data: Path, port: int) -> None:
     assert "stays up" in read_until(demo, "stays up")
     demo.wait(6)
     assert cluster.status(ClusterPaths(data)) is not None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a disk")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [("ro", "Read-only file system: put the clone"), ("nr_inodes=2", "No space left on device")],
+)
+def test_a_disk_that_takes_nothing_is_named_in_one_sentence(
+    tmp_path: Path, port: int, options: str, said: str
+) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", f"size=1m,mode=755,{options}", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("this machine lets nobody mount a small disk")
+    try:
+        answer = subprocess.run(
+            [sys.executable, "-m", "geoserver_py.processes", "demo"],
+            cwd=REPOSITORY,
+            env={"GEOSERVER_PY_DATA_DIR": str(tmp_path / "data"), "GEOSERVER_PY_PORT": str(port)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert said in answer.stderr
+    assert str(tmp_path / "data") in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
