@@ -16,8 +16,9 @@ from typing import Any
 import procrastinate
 import psycopg
 from procrastinate import JobContext, RetryDecision
-from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.exceptions import AlreadyEnqueued, UniqueViolation
 from procrastinate.jobs import Job
+from procrastinate.jobs import Status as JobStatus
 from procrastinate.retry import BaseRetryStrategy
 from psycopg.conninfo import conninfo_to_dict
 
@@ -125,7 +126,9 @@ async def defer_due(
     """Put every delivery that is due on the queue, once; returns their names.
 
     The job comes before the note that it was made: a crash between the two asks twice, and the
-    second run finds nothing to change. What still stands in the queue is not asked for again.
+    second run finds nothing to change. What still stands in the queue is not asked for again; what
+    is being run is asked for when that has ended, for a job beside it would keep it from being
+    tried again, or run again after the death of its worker.
     """
     at = now or datetime.now(UTC)
     asked = []
@@ -134,6 +137,9 @@ async def defer_due(
         if due is None:
             continue
         lock = f"delivery {entry.delivery}"
+        if list(await app.job_manager.list_jobs_async(lock=lock, status=JobStatus.DOING.value)):
+            log.info("%s is being run", entry.delivery)
+            continue
         try:
             await app.configure_task("deliver", queueing_lock=lock, lock=lock).defer_async(
                 delivery=entry.delivery,
@@ -162,8 +168,12 @@ def _handled(dsn: str, delivery: str, due: datetime) -> None:
 async def _revive(app: procrastinate.App) -> None:
     """Run again what workers were at when they died; their runs are closed by the next start."""
     for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
-        log.warning("job %s was left by a dead worker: run again", job.id)
-        await app.job_manager.retry_job(job)
+        try:
+            await app.job_manager.retry_job(job)
+            log.warning("job %s was left by a dead worker: run again", job.id)
+        except UniqueViolation:
+            await app.job_manager.finish_job(job, JobStatus.FAILED, delete_job=False)
+            log.warning("job %s was left by a dead worker: the next one stands for it", job.id)
 
 
 def tidy(dsn: str) -> tuple[str, ...]:

@@ -133,6 +133,42 @@ def test_what_a_dead_worker_was_at_is_run_again(database: str, tmp_path: Path) -
     assert rows(database, "SELECT count(*) FROM layer.component") == [(1,)]
 
 
+@pytest.mark.parametrize("status", ["doing", "todo"])
+def test_a_delivery_that_is_due_again_while_it_runs(
+    database: str, tmp_path: Path, status: str
+) -> None:
+    """By the minute, with a run that takes longer, whose worker dies: it must not block itself."""
+    apply_layers(database, "component")
+    write_csv(tmp_path / "components.csv", [component(1)])
+    scheduled(tmp_path, database, schedule="0 0 1 1 *")
+    lock, later = "delivery 部件/月报", datetime.now(UTC) + timedelta(days=400)
+
+    async def ask(at: datetime) -> tuple[str, ...]:
+        app = queue_of(database)
+        async with app.open_async():
+            if at != later and status == "todo":  # of a worker that did not look
+                await app.configure_task("deliver", queueing_lock=lock, lock=lock).defer_async(
+                    delivery="部件/月报", path=str(tmp_path / "delivery.yaml")
+                )
+            return await defer_due(app, database, at)
+
+    assert asyncio.run(ask(later)) == ("部件/月报",)
+    with psycopg.connect(database) as connection:
+        connection.execute("SET search_path TO jobs")
+        connection.execute(
+            "WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat)"
+            " VALUES (now() - interval '1 hour') RETURNING id)"
+            " UPDATE procrastinate_jobs SET status = 'doing', worker_id = dead.id FROM dead"
+        )
+    assert asyncio.run(ask(later + timedelta(days=400))) == ()
+    run_once(database)
+    ended = {"doing": [("succeeded", 2)], "todo": [("failed", 1), ("succeeded", 1)]}
+    assert jobs(database) == ended[status]
+    assert rows(database, "SELECT status FROM catalog.run") == [("succeeded",)]
+    # what was due meanwhile was not forgotten
+    assert asyncio.run(ask(later + timedelta(days=800))) == ("部件/月报",)
+
+
 def test_a_pull_that_is_blocked_waits_for_the_bureau(database: str, tmp_path: Path) -> None:
     apply_layers(database, "component")
     write_csv(tmp_path / "components.csv", [component(1)])
