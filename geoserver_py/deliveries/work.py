@@ -291,7 +291,7 @@ class _Progress:
         self.connection, self.upload, self.noted = connection, upload, 0.0
 
     def tell(self, layer: str, rows: int, total: int | None) -> None:
-        """As `etl.prepare.Progress`."""
+        """As `etl.layer_work.Progress`."""
         now = time.monotonic()
         if now - self.noted >= _PROGRESS_SECONDS:
             self.noted = now
