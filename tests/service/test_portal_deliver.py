@@ -118,7 +118,7 @@ def test_what_cannot_be_used_is_refused_with_a_sentence(page: Page, desk: Desk) 
     page.goto(f"{desk.url}/portal/deliver/")
     page.fill("#key", "gsp_wrong")
     page.click("#key-form button")
-    expect(page.locator("#message")).to_contain_text("密钥")
+    expect(page.locator("#sign-in [role=alert]")).to_contain_text("密钥")
     page.fill("#key", desk.key)
     page.click("#key-form button")
     page.wait_for_selector("#desk:not([hidden])")
@@ -126,6 +126,45 @@ def test_what_cannot_be_used_is_refused_with_a_sentence(page: Page, desk: Desk) 
     give(page, "坏.zip", broken)
     settled(page, "refused")
     expect(page.locator("#result")).to_contain_text("损坏")
+
+
+def test_what_broke_off_starts_again_by_a_button(page: Page, desk: Desk) -> None:
+    made = stated("城管局/中断")
+    number = desk.send(packed({"部件.csv": table(301), "delivery.yaml": made}))
+    assert desk.settled(number)["state"] == "done"
+    with psycopg.connect(desk.dsn) as connection:  # as its process leaves it when it is killed
+        connection.execute(
+            "UPDATE catalog.upload SET state = 'running',"
+            " updated_at = clock_timestamp() - interval '1 hour' WHERE id = %s",
+            [number],
+        )
+    enter(page, desk, desk.key)
+    page.goto(f"{desk.url}/portal/deliver/#{number}")
+    page.reload()
+    settled(page, "broken")
+    page.get_by_role("button", name="重新开始").click()
+    settled(page, "done")
+    expect(page.locator("#restart")).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", ["deliveries", "deliver"])
+def test_without_a_key_the_pages_say_what_is_needed_and_take_it(
+    page: Page, desk: Desk, path: str
+) -> None:
+    page.goto(f"{desk.url}/portal/{path}/")
+    asked = page.locator("#sign-in")
+    expect(asked).to_be_visible()
+    text = asked.inner_text()
+    assert text.startswith("需要交付密钥")
+    assert "向地理信息中心申请" in text
+    for refused, words in (("gsp_wrong", "密钥"), (desk.reader, "不能交付")):
+        page.fill("#key", refused)
+        page.click("#key-form button")
+        expect(asked.locator("[role=alert]")).to_contain_text(words)
+    page.fill("#key", desk.key)
+    page.click("#key-form button")
+    expect(asked).to_be_hidden()
+    expect(page.locator("#who")).to_contain_text("城市管理")
 
 
 def test_the_centre_sees_all_deliveries_late_ones_first(

@@ -1,8 +1,9 @@
 // The upload page: a key that names the bureau, files in, verdict and report, rejects back.
 
-import { keepKey, key, get, root } from "../service.js";
+import { key, get, root } from "../service.js";
 import { both, byId, chip, make, moment, overview, say, silence, STATES, UNDER_WAY } from "../desk.js";
 import { formOf } from "./form.js";
+import { signIn } from "../sign-in.js";
 import { resultOf } from "./result.js";
 
 const POLL_MS = 900;
@@ -19,7 +20,6 @@ let poll;
 
 async function enter() {
   desk = await overview();
-  byId("sign-in").hidden = true;
   byId("desk").hidden = false;
   byId("who").textContent = desk.bureau ?? "地理信息中心 Centre";
   byId("limit").textContent = `${desk.limit_mb} MB`;
@@ -132,21 +132,8 @@ for (const kind of ["dragleave", "drop"])
 drop.addEventListener("drop", (event) => event.dataTransfer.files[0] && upload(event.dataTransfer.files[0]));
 byId("upload-form").addEventListener("submit", (event) => event.preventDefault());
 
-byId("key-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const before = key();
-  keepKey(byId("key").value.trim());
-  await start().catch((refused) => (keepKey(before), failed(refused)));
-});
-
-async function start() {
-  if (!key()) return void (byId("sign-in").hidden = false);
+signIn(async () => {
   await enter();
   const asked = Number(location.hash.slice(1));
-  if (asked) await open(asked);
-}
-
-start().catch((refused) => {
-  byId("sign-in").hidden = false;
-  failed(refused);
+  if (asked) await open(asked).catch(failed);
 });

@@ -12,9 +12,27 @@ export function resultOf(upload, done) {
   if (upload.state === "refused")
     parts.push(make("p", {}, "请按上面的说明改正后重新上传。", make("small", {}, " Correct it and upload again.")));
   if (upload.state === "broken")
-    parts.push(make("p", { class: "reason" }, "处理中断，图层没有改变；请重新上传或再次提交。 It was cut off; no layer changed."));
+    parts.push(make("p", { class: "reason" }, "处理中断，图层没有改变；可以重新开始。 It was cut off; no layer changed."));
+  if (["failed", "broken"].includes(upload.state)) parts.push(restart(upload, done));
   for (const report of reports) parts.push(oneReport(upload, report, done));
   return parts.length ? make("div", { id: "result" }, parts) : null;
+}
+
+/** Begin again with the same files and statement, e.g. after a cut or once parameters are registered. */
+function restart(upload, done) {
+  const button = make("button", { type: "button", class: "main", id: "restart" }, both("重新开始", "Restart"));
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      await post(`deliveries/${upload.id}/restart`, {});
+      await done();
+    } catch (refused) {
+      button.disabled = false;
+      say(refused.message);
+    }
+  });
+  return make("p", { class: "again" }, button,
+    make("small", {}, "　文件和说明不变，重新检查入库；若文件有误，请改正后重新上传。 The same files and statement again; if a file is wrong, correct it and upload."));
 }
 
 function oneReport(upload, report, done) {

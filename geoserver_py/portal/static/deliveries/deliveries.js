@@ -1,7 +1,7 @@
 // The page of all deliveries: the latest run of each, late ones first.
 
-import { key } from "../service.js";
-import { both, byId, chip, make, metres, moment, overview, say, takes } from "../desk.js";
+import { both, byId, chip, make, metres, moment, overview, takes } from "../desk.js";
+import { signIn } from "../sign-in.js";
 
 const DAY = 86_400_000;
 const HEADS = [
@@ -26,7 +26,9 @@ function line(one) {
     number("inserted"), number("updated"), number("deleted"), number("rejected"),
     make("td", { class: poor ? "n poor" : "n" }, metres(one.accuracy_m), one.required_accuracy_m === null ? null : [make("br"), make("small", {}, `要求 ${metres(one.required_accuracy_m)}`)]),
     due(one),
-    make("td", {}, one.run ? details : "—"));
+    make("td", {}, one.run ? details : "—",
+      one.upload && ["failed", "blocked"].includes(one.status)
+        ? make("a", { href: `../deliver/#${one.upload}` }, both("处理", "mend")) : null));
 }
 
 function due(one) {
@@ -63,19 +65,13 @@ function sums(deliveries) {
     make("div", { class: bad ? "bad" : null }, make("b", {}, value.toLocaleString()), make("small", {}, title))));
 }
 
-async function start() {
-  if (!key()) return void (byId("no-key").hidden = false);
+signIn(async () => {
   const found = await overview();
   byId("who").textContent = found.bureau ?? "地理信息中心 Centre";
   byId("all").hidden = false;
   const bureaus = [...new Set(found.deliveries.map((one) => one.bureau))].filter(Boolean).sort((a, b) => a.localeCompare(b, "zh-CN"));
-  byId("bureau").append(make("option", { value: "" }, "全部 all"), ...bureaus.map((name) => make("option", { value: name }, name)));
+  byId("bureau").replaceChildren(make("option", { value: "" }, "全部 all"), ...bureaus.map((name) => make("option", { value: name }, name)));
   sums(found.deliveries);
-  for (const id of ["bureau", "only"]) byId(id).addEventListener("change", () => draw(found.deliveries));
+  for (const id of ["bureau", "only"]) byId(id).onchange = () => draw(found.deliveries);
   draw(found.deliveries);
-}
-
-start().catch((refused) => {
-  byId("no-key").hidden = false;
-  say(refused.message);
 });
