@@ -40,8 +40,17 @@ class Draft:
     crossing: bool = False
     """Whether the place named is a crossing of roads."""
 
-    def named(self, place: Place, level: Level, further: Sequence[Reason] = ()) -> Candidate:
-        """A division, road, estate or point of interest as an answer."""
+    def named(
+        self,
+        place: Place,
+        level: Level,
+        further: Sequence[Reason] = (),
+        missing: Edge | None = None,
+    ) -> Candidate:
+        """A division, road, estate or point of interest as an answer.
+
+        ``missing`` is the number or building in it that has no record.
+        """
         spot = self.index.positioned(place)
         reasons = [*self._general(place), *further]
         if spot is None:
@@ -63,7 +72,9 @@ class Draft:
             error_m=self._error(error),
             code=place.code,
             score=self._score(reasons),
-            components=self._components(place.code, place if level != Level.UNKNOWN else None),
+            components=self._components(
+                place.code, place if level != Level.UNKNOWN else None, missing
+            ),
             reasons=tuple(reasons),
             record=(place.layer, place.id, place.fid),
             category=place.category,
@@ -179,7 +190,9 @@ class Draft:
             score = min(score, CONFLICT_SCORE)
         return round(max(0.05, min(1.0, score)), 3)
 
-    def _components(self, code: str, place: Place | None) -> tuple[Component, ...]:
+    def _components(
+        self, code: str, place: Place | None, missing: Edge | None = None
+    ) -> tuple[Component, ...]:
         out: list[Component] = []
         for division in self.index.chain(code):
             edge = next(
@@ -197,7 +210,10 @@ class Draft:
             value = edge.value
             if place is not None and edge.kind is place.kind:
                 value = place.name
-            out.append(self._component(edge.kind, value, "", edge))
+            component = self._component(edge.kind, value, "", edge)
+            if edge is missing:
+                component = replace(component, status=Status.UNMATCHED)
+            out.append(component)
         if (
             place is not None
             and not place.kind.is_division

@@ -12,6 +12,7 @@ from typing import Any
 from gazetteer.answers import Answer, Candidate, Component, Reason
 from gazetteer.index import GazetteerIndex
 from gazetteer.levels import GEOCODEJSON_TYPE, Kind, Level
+from gazetteer.records import chain_of
 from gazetteer.reverse import Found, Surroundings
 from gazetteer.suggest import Suggestion
 
@@ -170,15 +171,17 @@ def _category(category: str) -> dict[str, Any]:
 
 
 def _found_feature(index: GazetteerIndex, record: Found, here: str) -> dict[str, Any]:
-    label = record.name
-    if record.layer != "address":
+    label, name = record.name, record.name
+    if record.layer == "address":
+        name = _short_name(index, record)
+    else:
         label = f"{index.label(here[:6] if record.layer == 'road' else here)}{record.name}"
     further: dict[str, Any] = {
         "distance_m": round(record.distance_m, 2),
         "direction": record.direction,
-        "relation": f"{record.name}{record.direction}约{round(record.distance_m)}米"
+        "relation": f"{name}{record.direction}约{round(record.distance_m)}米"
         if record.direction
-        else record.name,
+        else name,
         **_category(record.category),
     }
     if record.road:
@@ -186,9 +189,18 @@ def _found_feature(index: GazetteerIndex, record: Found, here: str) -> dict[str,
     if record.number:
         further["housenumber"] = record.number
     where = (record.layer, record.id, record.fid)
-    return _feature(
-        record.lon, record.lat, record.level, label, record.name, record.code, where, further
-    )
+    return _feature(record.lon, record.lat, record.level, label, name, record.code, where, further)
+
+
+def _short_name(index: GazetteerIndex, record: Found) -> str:
+    """What a full address says below its divisions: 嘉应中路12号, 恒发苑D1栋, 扶贵村7号."""
+    for code in reversed(chain_of(record.code)):
+        above = index.label(code)
+        if above and record.name.startswith(above) and len(record.name) > len(above):
+            rest = record.name[len(above) :]
+            village = index.divisions.get(record.code)
+            return rest if rest != record.number or village is None else f"{village.name}{rest}"
+    return f"{record.road}{record.number}" or record.name
 
 
 def _feature(

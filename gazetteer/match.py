@@ -27,8 +27,9 @@ from gazetteer.index import GazetteerIndex
 from gazetteer.levels import DIVISION_LEVEL, Kind, Level
 from gazetteer.locate import SAME_SPOT_M, How, Located, distance_m, locate
 from gazetteer.normalise import Normalised, is_han
-from gazetteer.numbers import HouseNumber, building_number, main_number
+from gazetteer.numbers import KILOMETRE, HouseNumber, building_number, main_number
 from gazetteer.readings import Edge, Parse, Reading
+from gazetteer.reasons import unknown_name
 from gazetteer.records import AddressPoint, compatible, contains
 from gazetteer.relative import CROSSINGS
 
@@ -45,6 +46,8 @@ _QUALIFYING = 4
 _STROKES = frozenset("/&×x+-*")
 """Signs that join the names of two roads that cross."""
 _DIVISION_LEVELS = frozenset(DIVISION_LEVEL.values())
+_BEARERS = {KILOMETRE: "里程桩", "灯杆": "灯杆", "自编": "自编号", "旧": "旧门牌"}
+"""What bears a number of a kind, in the words of an explanation."""
 
 
 def wanted(parse: Parse) -> frozenset[Asked | Crossing]:
@@ -60,7 +63,8 @@ def wanted(parse: Parse) -> frozenset[Asked | Crossing]:
             if edge.kind is Kind.ESTATE and building is not None:
                 keys.update(keys_of(edge, main_number(building.value)))
             elif edge.kind in (Kind.ROAD, Kind.VILLAGE) and number and number.number:
-                keys.update(keys_of(edge, number.number.main))
+                for main in _mains(number.number):
+                    keys.update(keys_of(edge, main))
     return frozenset(keys)
 
 
@@ -90,7 +94,8 @@ def resolve(index: GazetteerIndex, parse: Parse, rows: AddressRows, hints: Hints
     kept = [c for c in found.values() if _inside(c, hints.bbox)]
     kept.sort(key=lambda c: (-round(c.score, 3), _focus_distance(c, hints.focus), c.code, c.label))
     if not kept:
-        return Answer(normalised, (), ambiguous=False, reasons=(_nothing(),))
+        reasons = (_nothing(), *map(unknown_name, filter(_is_guess, best.edges)))
+        return Answer(normalised, (), ambiguous=False, reasons=reasons)
     rivals = _rivals(kept)
     if rivals:
         kept = [_ambiguous(c, len(rivals) + 1) if c.score > AMBIGUOUS_SCORE else c for c in kept]
@@ -129,6 +134,11 @@ def _behind_finer(candidate: Candidate, fuller: Sequence[Candidate]) -> Candidat
 def _is_elsewhere(index: GazetteerIndex, edge: Edge) -> bool:
     city = index.city_code
     return bool(edge.codes) and not any(compatible(city, code) for code in edge.codes)
+
+
+def _is_guess(edge: Edge) -> bool:
+    """Whether an edge is a name by its shape alone."""
+    return edge.is_unknown and not edge.codes
 
 
 def _nothing() -> Reason:
@@ -214,10 +224,11 @@ def _candidates(
         produced += [draft.named(place, Level.POI) for place in poi.places]
     if produced:
         return produced
-    lost = [] if number is None else [_number_lost(number, qualified)]
+    missing = number or building
+    lost = [] if missing is None else [_lost(missing, qualified)]
     for known, level in ((estate, Level.ESTATE), (road, Level.ROAD)):
         if known is not None and known.places:
-            return [draft.named(place, level, lost) for place in known.places]
+            return [draft.named(place, level, lost, missing) for place in known.places]
     # 扶贵村…，已向程江镇反映: the town named once more behind its village is not meant
     divisions = max(
         (e for e in reversed(reading.edges) if e.codes & reading.codes),
@@ -227,7 +238,7 @@ def _candidates(
     if divisions is None:
         return []
     return [
-        draft.named(place, DIVISION_LEVEL[place.kind], lost)
+        draft.named(place, DIVISION_LEVEL[place.kind], lost, missing)
         for place in divisions.places
         if any(contains(place.code, code) for code in reading.codes)
     ]
@@ -283,16 +294,25 @@ def _before_number(reading: Reading, key: str, number: Edge) -> str:
     return said if len(said) <= _QUALIFYING else ""
 
 
-def _number_lost(number: Edge, qualified: str) -> Reason:
+def _lost(part: Edge, qualified: str) -> Reason:
+    """Why the answer is coarser than the text: no record bears its number or building."""
     if qualified:
         return Reason(
             "number-of-other",
-            f"“{qualified}{number.value}”不是道路的门牌",
-            f"{number.value} is the number of {qualified!r}, not a plate of the road",
+            f"“{qualified}{part.value}”不是道路的门牌",
+            f"{part.value} is the number of {qualified!r}, not a plate of the road",
             -0.2,
         )
+    if part.kind is Kind.BUILDING:
+        what = f"没有楼栋 {part.value} 的记录，取所在的地名"
+        return Reason("building-missing", what, f"no record of building {part.value}", -0.2)
+    kind = "" if part.number is None else part.number.kind
+    called = _BEARERS.get(kind, "门牌")
     return Reason(
-        "number-missing", f"没有门牌 {number.value} 的记录", f"no record of {number.value}", -0.3
+        "number-missing",
+        f"没有{called} {part.value} 的记录，取所在的地名",
+        f"no record of {part.value}; the place around it",
+        -0.3,
     )
 
 
@@ -321,9 +341,11 @@ def _located(
 ) -> list[tuple[str, Located]]:
     """Where the rows inside the divisions put a plate, with the name that bears it."""
     groups: dict[tuple[str, str], list[AddressPoint]] = defaultdict(list)
-    for name, row in rows.of(edge, plate.main):
+    for name, row in (found for main in _mains(plate) for found in rows.of(edge, main)):
         if any(compatible(code, row.code) for code in codes):
-            groups[name, row.code[:6] if edge.kind is Kind.ROAD else row.code].append(row)
+            group = groups[name, row.code[:6] if edge.kind is Kind.ROAD else row.code]
+            if row not in group:
+                group.append(row)
     return [
         (name, spot)
         for (name, county), points in sorted(groups.items())
@@ -334,6 +356,11 @@ def _located(
             rows.line(name, county, plate.main) if edge.kind is Kind.ROAD else None,
         )
     ]
+
+
+def _mains(plate: HouseNumber) -> tuple[int, ...]:
+    """The main numbers whose rows place a number: of a spot between posts those of both."""
+    return (plate.main, plate.main + 1) if plate.kind == KILOMETRE else (plate.main,)
 
 
 def _other_division(draft: Draft, codes: frozenset[str], record: AddressPoint) -> Reason:

@@ -67,6 +67,9 @@ _HOUSE = re.compile(
     "(?:堂|庐|楼|公祠|宗祠|祠|居|庄|阁|第|围))(?:围龙屋|围屋|祖屋|老屋|祖祠|土楼)?(?![\u4e00-\u9fff]*[村镇县路街巷])"
 )
 """Names of the round houses of Hakka clans behind their village: 侨乡村德馨堂围龙屋."""
+_NO_COUNTY = ("小区", "社区", "园区", "校区", "厂区", "景区", "片区", "生活区", "住宅区", "工业区")
+"""Ends of names that are no county's, though they end with 区."""
+_ROUND_HOUSES = ("围龙屋", "围屋", "土楼")
 _BREAKS = "省市县区镇与和,()在"
 """Characters that no unknown name is thought to span."""
 
@@ -297,7 +300,8 @@ def _unknown_names(index: GazetteerIndex, key: str, names: Names, last: int) -> 
         ):
             name = key[start:end]
             yield Edge(start, end, Kind.COUNTY, name, 0.4, Status.UNMATCHED, codes=codes)
-    for end in {end for _, end, entry in names if entry.kind is Kind.VILLAGE}:
+    behind = {end for _, end, entry in names if entry.kind is Kind.VILLAGE}
+    for end in behind | {0} if any(word in key for word in _ROUND_HOUSES) else behind:
         house = _HOUSE.match(key, end)
         if house is not None:
             span = (house.start(), house.end("name"))
@@ -313,6 +317,8 @@ def _unknown_names(index: GazetteerIndex, key: str, names: Names, last: int) -> 
                     if not is_han(key[start]) or key[start] in _BREAKS:
                         break
                     if kind <= Kind.COUNTY and key[start] in "路街巷":
+                        break
+                    if suffix == "区" and key.endswith(_NO_COUNTY, start, end):
                         break
                     cost = 0.5 + 0.45 * (end - start)
                     if kind > Kind.COUNTY:

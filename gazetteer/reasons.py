@@ -97,12 +97,7 @@ def general_reasons(
             if edge.form in CORRECTED and not _confirmed(confirmers, edge):
                 yield UNCONFIRMED
         elif edge.is_unknown and not edge.codes:
-            yield Reason(
-                "unknown-name",
-                f"{edge.kind.zh}“{edge.value}”不在地名库中",
-                f"{edge.kind.label} {edge.value!r} is not in the gazetteer",
-                -0.2,
-            )
+            yield unknown_name(edge)
     yield from _unread_reasons(normalised, reading)
     if any(_begins_with_note(*pair) for pair in pairwise(reading.edges)):
         # 内河岭村 need not be 河岭村 inside something
@@ -128,6 +123,16 @@ def general_reasons(
         )
     if behind > 0:
         yield Reason("other-reading", "另一种读法", "another reading is likelier", -0.08 * behind)
+
+
+def unknown_name(edge: Edge) -> Reason:
+    """What it costs that a name has the shape of one, and no record."""
+    return Reason(
+        "unknown-name",
+        f"{edge.kind.zh}“{edge.value}”不在地名库中",
+        f"{edge.kind.label} {edge.value!r} is not in the gazetteer",
+        -0.2,
+    )
 
 
 def named_elsewhere(edge: Edge) -> Reason:

@@ -321,7 +321,24 @@ OPERATIONS = (
             201: ("作业已接受 The job was accepted", {_JSON: {"schema": {"type": "object"}}})
         },
     ),
-    _get("/jobs", "getJobs", "作业", "Jobs of the key", _jobs, _LIMIT, _FORMAT),
+    Operation(
+        method="GET",
+        path="/jobs",
+        operation_id="getJobs",
+        summary=Title("作业", "Jobs of the key"),
+        tag="processes",
+        handler=_jobs,
+        parameters=(_LIMIT, _FORMAT),
+        responses={
+            200: (
+                "成功 Success",
+                {
+                    _JSON: {"schema": {"type": "object"}},
+                    "text/html": {"schema": {"type": "string"}},
+                },
+            )
+        },
+    ),
     _get("/jobs/{jobId}", "getStatus", "作业状态", "Status of a job", _status, _ID),
     Operation(
         method="DELETE",

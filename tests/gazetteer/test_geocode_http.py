@@ -219,6 +219,9 @@ def test_reverse_names_address_road_places_and_divisions(client: TestClient) -> 
     assert found[0]["distance_m"] == pytest.approx(metres, abs=0.01)
     assert (found[0]["direction"], found[0]["housenumber"]) == ("东", "12号")
     assert (found[1]["level"], found[1]["name"]) == ("道路", city.ROAD)
+    # GeocodeJSON: name is that of the place, label the full text
+    assert found[0]["name"] == f"{city.ROAD}12号"
+    assert found[0]["label"].endswith(f"梅江区江南街道{city.ROAD}12号")
     assert next(f["name"] for f in found if f["level"] == "兴趣点") == "市人民医院"
     chain = [division["name"] for division in document["geocoding"]["divisions"]]
     assert chain == ["梅江区", "江南街道", "梅江社区"]

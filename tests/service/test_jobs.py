@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -58,13 +58,13 @@ def _until(met: Any, patience: float = 30) -> None:
         time.sleep(0.1)
 
 
-def _csv(rows: list[tuple[str, ...]], encoding: str = "utf-8-sig") -> bytes:
+def _csv(rows: Sequence[tuple[str, ...]], encoding: str = "utf-8-sig") -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text).writerows([HEADING, *rows])
     return text.getvalue().encode(encoding)
 
 
-def _xlsx(rows: list[tuple[str, ...]]) -> bytes:
+def _xlsx(rows: Sequence[tuple[str, ...]]) -> bytes:
     book = openpyxl.Workbook()
     assert book.active is not None
     for row in [HEADING, *rows]:
