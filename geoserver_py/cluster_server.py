@@ -55,11 +55,22 @@ def initialise(data: Path, programs: Programs, account: Account, *, durable: boo
     _write(data / "geoserver_py.made", "initdb finished\n", account)
 
 
+def shared_memory(folder: Path = Path("/dev/shm"), least: int = 256 * 2**20) -> str:
+    """Return how parallel workers share memory: `posix` needs `folder`, with `least` bytes free.
+
+    A container has 64 MB of it, or none, and a query or the start itself then fails; `sysv` is the
+    kernel's own memory, which the server's lock needs in any case.
+    """
+    roomy = folder.is_dir() and shutil.disk_usage(folder).free >= least
+    return "posix" if roomy else "sysv"
+
+
 def configure(data: Path, account: Account, *, durable: bool) -> None:
     """Write our settings for this machine's memory; `durable=False` gives up crash safety."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     settings = {
         "listen_addresses": "",
+        "dynamic_shared_memory_type": shared_memory(),
         "unix_socket_permissions": "0700",
         "max_connections": "120",
         "shared_buffers": f"{min(1024, max(64, memory // 8))}MB",
@@ -174,6 +185,11 @@ def _explain(
     what: str, answer: subprocess.CompletedProcess[bytes], data: Path, log: str = ""
 ) -> ClusterError:
     said = answer.stderr.decode(errors="replace") + answer.stdout.decode(errors="replace") + log
+    if "shared memory segment" in said:
+        return ClusterError(
+            f"{what} has too little shared memory: give /dev/shm 64 MB or more "
+            "(`mount -o remount,size=256m /dev/shm` as root; for a container, --shm-size=256m)"
+        )
     if "No space left on device" in said:
         return DiskFullError(f"the disk of {data} is full: make room there and start again")
     wrong = [line for line in said.splitlines() if "FATAL" in line or "error:" in line]

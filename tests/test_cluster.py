@@ -215,6 +215,42 @@ def test_a_disk_that_fills_during_the_start_is_named(monkeypatch: pytest.MonkeyP
         root.rmdir()
 
 
+PARALLEL = """
+import sys
+from pathlib import Path
+import psycopg
+from geoserver_py import cluster
+from geoserver_py.cluster import ClusterPaths
+paths = ClusterPaths(Path(sys.argv[1]))
+info = cluster.ensure_running(paths, durable=False)
+with psycopg.connect(info.dsn()) as connection:
+    connection.execute("SET min_parallel_table_scan_size = 0")
+    connection.execute("SET parallel_setup_cost = 0")
+    connection.execute("SET parallel_tuple_cost = 0")
+    connection.execute("CREATE TABLE t AS SELECT generate_series(1, 400000) AS a")
+    query = "SELECT count(*) FROM t JOIN t u USING (a)"
+    assert "Parallel" in str(connection.execute("EXPLAIN " + query).fetchall())
+    print(connection.execute(query).fetchone()[0])
+cluster.remove(paths)
+"""
+
+
+@needs_root
+def test_without_much_dev_shm_as_in_a_container_it_starts_and_sorts_in_parallel() -> None:
+    root = Path(tempfile.mkdtemp(prefix="gspy-shm-"))
+    root.chmod(0o755)
+    script = 'mount -t tmpfs -o size=8m tmpfs /dev/shm || exit 77; exec "$@"'
+    command = ["unshare", "--mount", "/bin/sh", "-c", script, "sh"]
+    command += [sys.executable, "-c", PARALLEL, str(root)]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        shutil.rmtree(root)
+    if answer.returncode in (1, 77) and "Operation not permitted" in answer.stderr:
+        pytest.skip("this machine lets nobody mount")
+    assert (answer.returncode, answer.stdout) == (0, "400000\n"), answer.stderr
+
+
 def test_missing_programs_are_named_with_what_installs_them(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=r"was not found in .*install the packages postgresql"):
         find_programs(bin_dir=tmp_path)
