@@ -139,6 +139,7 @@ def _network_mistakes(survey: Survey) -> None:
     points[1]["大类"] = "上水"  # refused, and with it what refers to it
     survey.wrong_point("map", points[1])
     survey.wrong_line("reference", *lines)
+    survey.wrong_point("orphan_point", points[0], points[2])  # which then have no line left
     points, lines = survey.chain()
     missing = survey.line(points[2], points[2], 终点点号="99Z")
     survey.wrong_line("coordinate", missing)
