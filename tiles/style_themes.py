@@ -80,11 +80,7 @@ def pipelines(source: str, name: str) -> list[StyleLayer]:
         style_layer(
             "symbol", "label", source, name, "管径材质", ", section and material", minzoom=17.5,
             layout={
-                "text-field": [
-                    "concat",
-                    ["coalesce", ["get", "section_mm"], ""], " ",
-                    ["coalesce", ["get", "material"], ""],
-                ],
+                "text-field": "{section_mm} {material}",  # QGIS reads no concat
                 "text-font": FONT, "text-size": 10, "symbol-placement": "line",
                 "symbol-spacing": 260, "text-offset": [0, -0.9],
             },

@@ -35,6 +35,13 @@ def test_colours_use_no_expression_that_qgis_leaves_out() -> None:
         assert not UNREAD_BY_QGIS & set(operators(value)), where
 
 
+def test_texts_are_a_field_or_fields_in_braces() -> None:
+    """QGIS 3.22 leaves out a label of any other expression."""
+    texts = [layer["layout"]["text-field"] for layer in pipelines("s", "t") if "layout" in layer
+             and "text-field" in layer["layout"]]  # fmt: skip
+    assert texts == ["{section_mm} {material}"]
+
+
 def test_labels_of_a_match_are_lists() -> None:
     """QGIS 3.22 makes `IN ()` of a label outside a list, and that colour is never drawn."""
     matches = [(where, v) for where, v in colours() if isinstance(v, list) and v[0] == "match"]
