@@ -7,6 +7,7 @@
 #   make detection                                          datum detection on labelled deliveries
 #   make crash                                              runs of the ETL killed at 20 moments
 #   make deliveries                                         the real data sets, against outside readers
+#   make qgis                                               a planner's QGIS against the service
 #   make fuzz                                               200 damaged files of each format
 #   make clean                                              remove all that these made here
 
@@ -25,7 +26,7 @@ export PIP_ROOT_USER_ACTION := ignore
 # under LC_ALL=C, Python 3.11 does not even start in a clone below a folder with a Chinese name
 export LC_ALL := C.UTF-8
 
-.PHONY: demo test lint bench detection crash deliveries eval fuzz setup setup-tests format clean
+.PHONY: demo test lint bench detection crash deliveries qgis eval fuzz setup setup-tests format clean
 .DEFAULT_GOAL := demo
 
 demo: setup $(BIN)/.ready $(NODE)
@@ -55,6 +56,9 @@ crash: $(BIN)/.ready
 
 deliveries: $(BIN)/.ready
 	@exec $(BIN)/pytest -rs tests/deliveries
+
+qgis: $(BIN)/.ready
+	@GEOSERVER_PY_TEST_QGIS=1 exec $(BIN)/pytest -rs tests/service/test_qgis.py
 
 eval: $(BIN)/.ready $(NODE)
 	@exec $(BIN)/python -m tests.eval $(EVAL)
