@@ -140,7 +140,8 @@ def with_own_control(document: dict[str, Any]) -> dict[str, Any]:
         return {**document, "processes": listed}
     if document["id"] != JOB_PROCESS:
         return document
-    return {**document, "jobControlOptions": _BATCH["jobControlOptions"]}
+    own = {name: _BATCH[name] for name in ("jobControlOptions", "outputTransmission")}
+    return {**document, **own}
 
 
 class GeocodeBatch(BaseProcessor):  # type: ignore[misc]  # pygeoapi is untyped
