@@ -36,12 +36,12 @@ demo: setup $(BIN)/.ready $(NODE)
 # Both always run, and pytest's closing line comes last.
 test: setup-tests $(BIN)/.ready $(NODE)
 	@status=0; $(MAKE) --no-print-directory lint || status=1; \
-		$(BIN)/pytest $(TESTS) || status=1; exit $$status
+		$(BIN)/python -m pytest $(TESTS) || status=1; exit $$status
 
 lint: $(BIN)/.ready
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/mypy
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check --quiet .
+	@$(BIN)/python -m mypy
 
 bench: $(BIN)/.ready $(NODE)
 	@.ci/setup.sh bench
@@ -52,23 +52,23 @@ detection: $(BIN)/.ready
 	@exec $(BIN)/python -m tests.detection
 
 crash: $(BIN)/.ready
-	@GEOSERVER_PY_TEST_KILLS=20 $(BIN)/pytest tests/etl/test_killed_runs.py
+	@GEOSERVER_PY_TEST_KILLS=20 $(BIN)/python -m pytest tests/etl/test_killed_runs.py
 
 deliveries: $(BIN)/.ready
-	@exec $(BIN)/pytest -rs tests/deliveries
+	@exec $(BIN)/python -m pytest -rs tests/deliveries
 
 qgis: $(BIN)/.ready
-	@GEOSERVER_PY_TEST_QGIS=1 exec $(BIN)/pytest -rs tests/service/test_qgis.py
+	@GEOSERVER_PY_TEST_QGIS=1 exec $(BIN)/python -m pytest -rs tests/service/test_qgis.py
 
 eval: $(BIN)/.ready $(NODE)
 	@exec $(BIN)/python -m tests.eval $(EVAL)
 
 fuzz: $(BIN)/.ready
-	@GEOSERVER_PY_FUZZ_SEEDS=200 exec $(BIN)/pytest tests/etl/test_reader_fuzz.py
+	@GEOSERVER_PY_FUZZ_SEEDS=200 exec $(BIN)/python -m pytest tests/etl/test_reader_fuzz.py
 
 format: $(BIN)/.ready
-	@$(BIN)/ruff check --fix .
-	@$(BIN)/ruff format .
+	@$(BIN)/python -m ruff check --fix .
+	@$(BIN)/python -m ruff format .
 
 setup:
 	@.ci/setup.sh
@@ -76,6 +76,7 @@ setup:
 setup-tests:
 	@.ci/setup.sh tests
 
+# `python -m`, not the scripts beside it: those stop working when the clone is moved.
 # The venv follows pyproject.toml and the exact versions of constraints.txt.
 $(BIN)/.ready: pyproject.toml constraints.txt | setup
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || python3 -m venv --clear .venv
@@ -97,7 +98,10 @@ $(PORTAL)/node_modules/.package-lock.json: $(LOCK) | $(BIN)/.ready
 
 # A cluster may lie outside .data (see geoserver_py/cluster_host.py): its own command removes it.
 clean:
-	@if [ -d .data ] && [ -x $(BIN)/geoserver-py ]; then \
-		env -u DATABASE_URL -u GEOSERVER_PY_DATABASE_URL $(BIN)/geoserver-py db remove --yes; fi
+	@if [ -d .data ] && [ -x $(BIN)/python ]; then \
+		env -u DATABASE_URL -u GEOSERVER_PY_DATABASE_URL \
+			$(BIN)/python -m geoserver_py.cli db remove --yes; \
+	elif [ -s .data/place ]; then \
+		echo "clean: without .venv the database in $$(cat .data/place) is left: remove it" >&2; fi
 	@rm -rf .data .venv $(PORTAL)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
