@@ -24,6 +24,7 @@ def test_codes_are_shown_as_words_and_json_keeps_them(client: httpx.Client) -> N
         page = client.get(path, headers=BROWSER).text
         assert f"{word}（{code}）" in page
     assert client.get(own).json()["properties"]["road_class"] == code
+    assert f"{word}（{code}）" in client.get("/collections/road/schema", headers=BROWSER).text
 
 
 def test_truth_values_and_units_are_words_too(client: httpx.Client) -> None:

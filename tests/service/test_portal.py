@@ -168,3 +168,7 @@ def test_a_key_shows_the_pipelines_and_a_wrong_one_is_refused(visit: Visit, city
         " && oneMap.queryRenderedFeatures().some(f => f.sourceLayer === 'pipeline_line')",
         timeout=30_000,
     )
+    visit.page.wait_for_selector("#drawing", state="hidden")
+    # a link carries no key: pages are linked where they open without one
+    assert visit.page.locator(".row:has(#layer-road) a").count() == 1
+    assert visit.page.locator(".row:has(#layer-pipeline_line) a").count() == 0

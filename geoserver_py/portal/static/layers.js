@@ -84,7 +84,8 @@ function row(collection, styleLayers, shown, changed) {
   more.href = new URL(`collections/${encodeURIComponent(collection.id)}?f=html`, root).href;
   more.title = `${title}：图层说明 About this layer`;
   more.setAttribute("aria-label", more.title);
-  element.append(label, more);
+  element.append(label);
+  if (collection.access === "public") element.append(more); // a link cannot carry the key
   box.addEventListener("change", () => {
     if (box.checked) shown.add(collection.id);
     else shown.delete(collection.id);

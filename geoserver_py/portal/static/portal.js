@@ -78,7 +78,7 @@ async function draw() {
   map.on("style.load", () => applyShown(map, now.style, now.shown));
   map.on("error", ({ error }) => say(`地图 Map: ${error?.message ?? error}`));
   map.on("webglcontextlost", () => say("显卡中断，地图正在恢复。 The graphics were lost; the map comes back."));
-  map.once("idle", () => (byId("drawing").hidden = true));
+  map.on("idle", () => (byId("drawing").hidden = true));
   map.on("mousemove", ({ lngLat }) => {
     byId("cursor").textContent = `${lngLat.lng.toFixed(6)}°E ${lngLat.lat.toFixed(6)}°N CGCS2000`;
     byId("cursor").hidden = false;
@@ -88,9 +88,17 @@ async function draw() {
   now.fade?.(map.getZoom());
 }
 
-/** Collections whose features can be asked for at a place: not rasters, not tables. */
+const DIMENSIONS = { Point: 0, MultiLineString: 1, MultiPolygon: 2 };
+const dimension = (one) => DIMENSIONS[one.geometryType.replace(/Z$/, "")] ?? 2;
+
+/**
+ * Collections whose features can be asked for at a place: not rasters, not tables. What one meant
+ * to hit stands first: points, lines, areas, those of many small ones before those of few.
+ */
 const askable = () =>
-  now.collections.filter((one) => one.itemType === "feature" && one.geometryType && now.shown.has(one.id));
+  now.collections
+    .filter((one) => one.itemType === "feature" && one.geometryType && now.shown.has(one.id))
+    .sort((one, other) => dimension(one) - dimension(other) || other.itemCount - one.itemCount);
 
 /** What is at a clicked point of the map. */
 async function at({ point, lngLat }) {
