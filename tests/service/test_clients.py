@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from pathlib import Path
 
+import httpx
 import numpy as np
 import psycopg
 import pyogrio
 import pytest
 import shapely
 from owslib.ogcapi.features import Features
+from starlette.requests import Request
 
+from geoserver_py.security import presented_key
 from layers.definition import load_definitions
 from tests.service.conftest import City
 
@@ -99,6 +103,49 @@ def test_attribute_filter_reaches_the_server(city: City) -> None:
         f"OAPIF:{city.url}/collections/building", where=f"use = '{row[0]}'"
     )
     assert len(read) == row[1]
+
+
+@pytest.mark.parametrize(
+    "sent", ["X-API-Key: {key}", "Authorization: Bearer {key}", "apikey:{key}"]
+)
+def test_gdal_reads_a_layer_that_needs_a_key(city: City, sent: str) -> None:
+    """As a header, or as the password of `apikey`: Debian's QGIS has no other way to send one."""
+    option = "GDAL_HTTP_USERPWD" if sent.startswith("apikey") else "GDAL_HTTP_HEADERS"
+    command = ["ogrinfo", "-ro", "-so", f"OAPIF:{city.url}", "pipeline_line"]
+    key = ["--config", option, sent.format(key=city.restricted_key)]
+    shown = subprocess.run([*command, *key], capture_output=True, text=True, timeout=60)
+    with psycopg.connect(city.dsn) as connection:
+        row = connection.execute("SELECT count(*) FROM layer.pipeline_line").fetchone()
+    assert row is not None
+    assert f"Feature Count: {row[0]}" in shown.stdout, shown.stderr
+    assert "Feature Count" not in subprocess.run(command, capture_output=True, text=True).stdout
+
+
+def test_new_gdal_sends_a_key_as_a_password(city: City) -> None:
+    """GDAL 3.12's client of Features sends no header of GDAL_HTTP_HEADERS."""
+    pyogrio.set_gdal_config_options({"GDAL_HTTP_USERPWD": f"apikey:{city.restricted_key}"})
+    try:
+        read = pyogrio.read_info(f"OAPIF:{city.url}/collections/pipeline_line")
+    finally:
+        pyogrio.set_gdal_config_options({"GDAL_HTTP_USERPWD": None})
+    assert read["features"] > 100
+
+
+def test_basic_credentials_are_ours_only_as_apikey_and_only_to_read(
+    client: httpx.Client, city: City
+) -> None:
+    """Those of a proxy are no key; a wrong key is refused; writes take no remembered password."""
+    path = "/collections/pipeline_line"
+    assert client.get(path, auth=("apikey", city.restricted_key)).status_code == 200
+    assert client.get(path, auth=("apikey", "wrong")).status_code == 401
+    assert client.get(path, auth=("proxy", city.restricted_key)).status_code == 404
+    assert client.get("/collections/road", auth=("proxy", "secret")).status_code == 200
+    assert client.get(path, headers={"Authorization": "Basic !"}).status_code == 404
+    credentials = f"apikey:{city.restricted_key}".encode()
+    headers = [(b"authorization", b"Basic " + base64.b64encode(credentials))]
+    for method, key in (("GET", city.restricted_key), ("POST", None), ("DELETE", None)):
+        scope = {"type": "http", "method": method, "headers": headers}
+        assert presented_key(Request(scope)) == key
 
 
 def test_owslib_reads_landing_page_collections_and_items(city: City) -> None:
