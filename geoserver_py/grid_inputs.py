@@ -83,9 +83,9 @@ def _value(name: str, value: Any) -> Any:
             accepted=[*_INPUT_BY_NAME],
         )
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise invalid_parameter(name, zh="须为文本或数字。", en="a string or a number")
+        raise invalid_parameter(name, zh="须为文本或数字。", en="must be a string or a number")
     if isinstance(value, str) and parameter.schema["type"] == "number":
-        raise invalid_parameter(name, zh="须为数字。", en="a number, not a string")
+        raise invalid_parameter(name, zh="须为数字。", en="must be a number, not a string")
     # numbers pass through repr, which round-trips every double
     return parameter.value_of(value if isinstance(value, str) else repr(value))
 

@@ -80,7 +80,10 @@ def position_of(services: Services, arguments: Mapping[str, Any]) -> Position:
         )
     except UnknownCoordsys as unknown:
         raise invalid_parameter(
-            "coordsys", zh=f"未知坐标系 {coordsys!r}。", en="unknown", accepted=accepted
+            "coordsys",
+            zh=f"未知坐标系 {coordsys[:60]!r}，可用 {'、'.join(accepted)}。",
+            en=f"no coordinate system {coordsys[:60]!r} is known; use {', '.join(accepted)}",
+            accepted=accepted,
         ) from unknown
     except DatumError as refused:
         raise Problem(

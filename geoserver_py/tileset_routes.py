@@ -59,7 +59,9 @@ def layers_of(call: Call) -> tuple[PublishedLayer, ...]:
     if names is None:
         return drawable(call.services.catalogue.visible_to(call.principal))
     if len(set(names)) != len(names):
-        raise invalid_parameter("collections", zh="图层不得重复。", en="each layer once")
+        raise invalid_parameter(
+            "collections", zh="图层不得重复。", en="must name each layer once only"
+        )
     return tuple(_layer(call, name, 400) for name in names)
 
 
