@@ -272,7 +272,9 @@ def _area(
     low, high = numbers[:half], numbers[half:]
     heights = (low[2], high[2]) if half == 3 else None
     if heights is not None and heights[0] > heights[1]:
-        raise invalid_parameter("bbox", zh="最低高大于最高高。", en="its lowest height is above its highest")
+        raise invalid_parameter(
+            "bbox", zh="最低高大于最高高。", en="its lowest height is above its highest"
+        )
     if crs.axis_order == "yx":
         low[:2], high[:2] = low[1::-1], high[1::-1]
     return (low[0], low[1], high[0], high[1]), crs, heights
