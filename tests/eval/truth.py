@@ -7,6 +7,7 @@ A label is one of
   offset:嘉应中路41号|东|200     so many metres from it in a direction
   cross:A路|B路                 where two roads meet
   road:A路                      somewhere along a road
+  block:A苑                     an estate, where a building that it has not is asked for
   about:A路                     the same, where any official house number would be a wrong claim
   poi:NAME                      a point of interest whose name is unique
   div:441403104                 somewhere in a division (6, 9 or 12 digits; 4414: the city)
@@ -258,6 +259,10 @@ class Base:
                 return Truth("place", (house.code,), None, house.position, useful_m=150.0)
             record = ("address", house.id)
             return Truth("place", (house.code,), record, house.position, 0.0, 30.0, exact=True)
+        if kind == "block":  # no such building: its estate, wherever in it
+            houses = [house for (estate, _), house in self.towers.items() if estate == parts[0]]
+            middle = shapely.MultiPoint([house.position for house in houses]).centroid
+            return Truth("place", (houses[0].code,), None, middle, 150.0, 400.0, no_number=True)
         if kind in ("near", "offset"):
             house = self.numbered[parts[0]]
             away = float(parts[2]) if kind == "offset" else 0.0

@@ -290,3 +290,18 @@ def traditional_village(pool: Pool, luck: random.Random) -> Made:
         text = pool.county(v.code) + pool.town(v.code) + v.name
         if traditional(text) != text:
             yield traditional("广东省梅州市" + text), f"div:{v.code}"
+
+
+@kind(HELD_OUT, "no record", 40)
+def ancestral_halls(pool: Pool, luck: random.Random) -> Made:
+    for v in picks(luck, [v for v in pool.villages if v.name.endswith("村")]):
+        hall = luck.choice(("敦睦堂", "绍德堂", "光禄第", "司马第", "联芳楼", "东升围"))
+        form = luck.choice(("{}{}，{}", "{}的{}{}围龙屋旁", "{}{}{}围屋里"))
+        yield form.format(pool.town(v.code), v.name, hall), f"div:{v.code}"
+
+
+@kind(HELD_OUT, "no record", 40)
+def towers_never_built(pool: Pool, luck: random.Random) -> Made:
+    for h in picks(luck, pool.towers):
+        form = luck.choice(("{}第{}栋", "{}{}座顶楼", "{} {}号楼 1单元", "住{}{}幢一楼"))
+        yield h.county + form.format(h.estate, luck.randint(101, 140)), f"block:{h.estate}"

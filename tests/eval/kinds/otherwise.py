@@ -416,3 +416,24 @@ def former_class_of_a_town(pool: Pool, luck: random.Random) -> Made:
 
 def _one(pool: Pool, code: str, village: str) -> bool:
     return list(pool.stems(code[:9]).values()).count(village) == 1
+
+
+@kind(TUNING, "no record", 40)
+def round_houses(pool: Pool, luck: random.Random) -> Made:
+    for v in picks(luck, [v for v in pool.villages if v.name.endswith("村")]):
+        house = luck.choice(
+            ("德馨堂", "棣华居", "南华又庐", "继善楼", "余庆堂", "承德楼", "世德堂")
+        )
+        said = luck.choice(("{}围龙屋", "{}围屋", "{}", "{}老屋", "{}土楼", "{}围龙屋漏水，请处理"))
+        yield (
+            f"{pool.county(v.code)}{pool.town(v.code)}{v.name}{said.format(house)}",
+            f"div:{v.code}",
+        )
+
+
+@kind(TUNING, "no record", 40)
+def buildings_that_an_estate_has_not(pool: Pool, luck: random.Random) -> Made:
+    for h in picks(luck, pool.towers):
+        head = luck.choice((h.county, h.county + h.town, "梅州市" + h.county))
+        block = luck.choice(("栋", "幢", "座", "号楼", "栋2单元301", "幢502室"))
+        yield f"{head}{h.estate}{luck.randint(70, 99)}{block}", f"block:{h.estate}"
