@@ -2,8 +2,9 @@
 
 Latency of /geocode, /suggest and /reverse at eight clients against two workers, the rate of a
 table matched in a process a core, the memory of the service, the time from its start to ready.
-Queries are drawn from the city by a fixed seed. Everything runs on one machine: the load average
-at the beginning stands beside the figures.
+`--ratio 10` measures something else: the CPU time of a request in a city with ten times the plates
+by that in this one (bench.gazetteer_scale). Queries are drawn from the city by a fixed seed.
+Everything runs on one machine: the load average at the beginning stands beside the figures.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from urllib.parse import quote
 import orjson
 import psycopg
 
+from geoserver_py.bench import gazetteer_scale
 from geoserver_py.bench.data import empty_database, start_cluster
 from geoserver_py.bench.gazetteer_city import SyntheticCity, fill
 from geoserver_py.bench.loads import Target, run_wrk
@@ -42,6 +44,7 @@ END = "<!-- end of gazetteer -->"
 DATABASE = "bench_gazetteer"
 WORKERS = 2
 QUERIES = 20_000
+RATIO = "gazetteer-ratio.json"
 
 _SAMPLE = """
 SELECT full_address, county, town, coalesce(road, estate, village), coalesce(number, building),
@@ -150,7 +153,11 @@ def table(folder: Path) -> str:
             else:
                 said = f"{one['rate']}/s, p50 {one['p50_ms']:.1f} ms, p95 {one['p95_ms']:.1f} ms"
             rows.append((f"{found['addresses']:,}", case, said, goals(case), found["date"]))
-    return markdown(("addresses", "case", "measured", "goal", "date"), rows)
+    text = markdown(("addresses", "case", "measured", "goal", "date"), rows)
+    ratio = folder / RATIO
+    if ratio.exists():
+        text += f"\n\n{gazetteer_scale.table(orjson.loads(ratio.read_bytes()))}"
+    return text
 
 
 def _record(document: Path, folder: Path) -> None:
@@ -170,18 +177,29 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000, help="of the table")
     parser.add_argument("--dsn", help="a database that holds the city; default: our own cluster")
     parser.add_argument("--record", type=Path, help="document that gets the table, by its marks")
+    parser.add_argument(
+        "--ratio", type=int, metavar="SCALE",
+        help="only compare the CPU time of a request at SCALE with that at 1; the first time the"
+        " larger city is filled, which takes ten minutes for 10",
+    )  # fmt: skip
     arguments = parser.parse_args()
+    if arguments.ratio is not None and (arguments.ratio < 2 or arguments.dsn):
+        parser.error("--ratio takes a scale of 2 or more, and makes its cities itself (no --dsn)")
     plan = Plan(folder=Path(".data/bench"), seconds=arguments.seconds)
     plan.raw.mkdir(parents=True, exist_ok=True)
     cluster = None if arguments.dsn else start_cluster(plan)
     try:
-        figures = _measured(plan, cluster, arguments)
+        if arguments.ratio is not None and cluster is not None:
+            figures = _compared(plan, cluster, arguments.ratio)
+        else:
+            figures = _measured(plan, cluster, arguments)
     finally:
         if cluster is not None:
             stop(ClusterPaths(plan.folder.absolute()), patience=10.0)
     for one in figures["figures"]:
         print(orjson.dumps(one).decode(), flush=True)  # noqa: T201 - its output
-    file = plan.folder / f"gazetteer-scale-{arguments.scale}.json"
+    scale = f"gazetteer-scale-{arguments.scale}.json"
+    file = plan.folder / (scale if arguments.ratio is None else RATIO)
     file.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
     if arguments.record:
         _record(arguments.record, plan.folder)
@@ -194,17 +212,8 @@ def _measured(
     dsn, postgres = arguments.dsn, os.getpid()
     if cluster is not None:
         postgres = cluster.pid
-        name = f"{DATABASE}_{arguments.scale}"
-        dsn = provide_database(cluster, name)
-        with psycopg.connect(dsn) as connection:
-            there = connection.execute("SELECT to_regclass('layer.address')").fetchone()
-        if there == (None,):
-            dsn = empty_database(cluster, name)
-            fill(dsn, SyntheticCity(arguments.scale))
-    upgrade(dsn)  # the code may have moved on since
-    with psycopg.connect(dsn) as connection:
-        apply(connection, load_definitions().values())
-        count = connection.execute("SELECT count(*) FROM layer.address").fetchone()
+        dsn = _city(cluster, arguments.scale)
+    count = _brought_up(dsn)
     load = {"cores": os.cpu_count(), "load_average": round(os.getloadavg()[0], 1)}
     figures = list(measure_service(plan, dsn, postgres))
     # the rate once it runs: the start is a row of its own
@@ -213,10 +222,44 @@ def _measured(
     figures.append({**many, "rate": round(rate)})
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "addresses": int(count[0]) if count else 0,
+        "addresses": count,
         "machine": load,
         "figures": figures,
     }
+
+
+def _compared(plan: Plan, cluster: ClusterInfo, scale: int) -> dict[str, Any]:
+    dsns = {size: _city(cluster, size) for size in (1, scale)}
+    counts = [_brought_up(dsn) for dsn in dsns.values()]
+    asked = {size: paths(sample(dsn, QUERIES)) for size, dsn in dsns.items()}
+    load = {"cores": os.cpu_count(), "load_average": round(os.getloadavg()[0], 1)}
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "addresses": counts,
+        "machine": load,
+        "figures": list(gazetteer_scale.compare(plan, dsns, asked, cluster.pid, workers=WORKERS)),
+    }
+
+
+def _city(cluster: ClusterInfo, scale: int) -> str:
+    """A database with the city of this scale, filled if it is not."""
+    name = f"{DATABASE}_{scale}"
+    dsn = provide_database(cluster, name)
+    with psycopg.connect(dsn) as connection:
+        there = connection.execute("SELECT to_regclass('layer.address')").fetchone()
+    if there == (None,):
+        dsn = empty_database(cluster, name)
+        fill(dsn, SyntheticCity(scale))
+    return dsn
+
+
+def _brought_up(dsn: str) -> int:
+    """Bring the database to the state of the code, which may have moved on; count addresses."""
+    upgrade(dsn)
+    with psycopg.connect(dsn) as connection:
+        apply(connection, load_definitions().values())
+        found = connection.execute("SELECT count(*) FROM layer.address").fetchone()
+    return int(found[0]) if found else 0
 
 
 if __name__ == "__main__":
