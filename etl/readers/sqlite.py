@@ -49,7 +49,8 @@ def refuse_foreign_tables(path: Path) -> None:
         try:
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{way}", uri=True)) as opened:
                 foreign = _foreign_tables(opened)
-        except sqlite3.Error as error:
+        # a damaged schema is quoted in SQLite's message, which then need not be UTF-8
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise ReadError(
                 path, "SQLite 文件损坏或不能读取。", f"the SQLite file cannot be read ({error})."
             ) from error

@@ -47,6 +47,14 @@ def test_a_virtual_table_reads_no_other_file(tmp_path: Path, text: str, name: st
     assert "虚拟表" in refused.value.zh
 
 
+def test_a_schema_damaged_beyond_utf_8_is_a_reason(tmp_path: Path) -> None:
+    path = stored(tmp_path / "a.gpkg", "CREATE TABLE t0 (x) oddly")
+    path.write_bytes(path.read_bytes().replace(b"oddly", b"odd\xf3y"))
+    with pytest.raises(ReadError) as refused:
+        open_source(path)
+    assert "损坏" in refused.value.zh
+
+
 def test_a_packed_database_and_a_name_inside_an_archive_are_refused(tmp_path: Path) -> None:
     plain = stored(tmp_path / "a.sqlite")
     assert open_source(plain).info.layers
