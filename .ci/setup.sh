@@ -41,9 +41,11 @@ part mdbtools mdb-export
 part curl curl
 if [ "$want" = tests ]; then
     # Playwright's own Node.js is linked against it
-    if ! ls /usr/lib*/libatomic.so.1 /usr/lib/*/libatomic.so.1 >/dev/null 2>&1; then
-        lacking="$lacking libatomic1"
-    fi
+    atomic=
+    for library in /usr/lib*/libatomic.so.1 /usr/lib/*/libatomic.so.1; do
+        if [ -e "$library" ]; then atomic=$library; fi
+    done
+    if [ -z "$atomic" ]; then lacking="$lacking libatomic1"; fi
     if absent chromium; then lacking="$lacking chromium"; fi
     if absent fc-list || [ -z "$(fc-list :lang=zh-cn family)" ]; then
         lacking="$lacking fontconfig fonts-noto-cjk"
