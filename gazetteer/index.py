@@ -39,6 +39,9 @@ Locator = Callable[[Sequence[tuple[float, float]]], list[str]]
 _MIN_PINYIN = 4
 _DIGIT = frozenset("0123456789")
 
+MEMORY = 16_384
+"""Texts that an index remembers, some 3 KB each."""
+
 
 class Form(StrEnum):
     """Which form of a name a text holds."""
@@ -85,7 +88,7 @@ class GazetteerIndex:
     _inside: Mapping[str, Mapping[str, list[Entry]]] = field(repr=False)
     _locator: Locator = field(repr=False)
     memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """Parses by the shape of their text; owned by ``parse``."""
+    """What texts came to: parses by their shape, suggestions by their beginning."""
     _labels: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -223,6 +226,12 @@ class GazetteerIndex:
             if not pattern.startswith(prefix):
                 return
             yield from self._patterns[pattern]
+
+    def remember(self, text: str, found: Any) -> None:
+        """Keep what a text came to, until there are MEMORY of them."""
+        if len(self.memory) >= MEMORY:
+            self.memory.clear()
+        self.memory[text] = found
 
     def chain(self, code: str) -> tuple[Place, ...]:
         """The divisions from province down to ``code``, as far as they are known."""

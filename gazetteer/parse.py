@@ -33,8 +33,6 @@ from gazetteer.straight import straight
 
 Names = Sequence[tuple[int, int, Entry]]
 """Names of the dictionary in a key with their ranges."""
-MEMORY = 16_384
-"""Shapes of texts that an index remembers, some 3 KB each."""
 
 _TIE = 0.1
 """Readings whose costs differ by less are equally likely."""
@@ -115,9 +113,8 @@ def parse(index: GazetteerIndex, text: str) -> Parse:
     shape, places = shape_of(key)
     known = index.memory.get(shape)
     if known is None:
-        if len(index.memory) >= MEMORY:
-            index.memory.clear()
-        known = index.memory[shape] = _readings(index, shape)
+        known = _readings(index, shape)
+        index.remember(shape, known)
     readings, loose = known
     return Parse(normalised, tuple(reshaped(r, key, places) for r in readings), loose)
 

@@ -14,6 +14,7 @@ from gazetteer.locate import distance_m
 from gazetteer.normalise import is_han, normalise
 from gazetteer.numbers import main_number, parts
 from gazetteer.records import Place, compatible, contains
+from gazetteer.service import Connect
 from gazetteer.store import Connection, statement
 
 _RANK = {
@@ -23,7 +24,8 @@ _RANK = {
 _FORM_RANK = {Form.FULL: 0, Form.SHORT: 0, Form.CLASS: 2, Form.PINYIN: 1, Form.INITIALS: 1}
 _LONGER = 4
 """Numbers of up to three digits more than those typed are suggested."""
-_SHORT, _KEPT = 2, 50
+_KEPT = 50
+"""Names remembered of a beginning that has more; no request may ask for as many."""
 _MOST = 99_999
 """House numbers have five digits at most."""
 _LEVEL = {**DIVISION_LEVEL, Kind.ROAD: Level.ROAD, Kind.ESTATE: Level.ESTATE, Kind.POI: Level.POI}
@@ -60,12 +62,16 @@ def suggest(
         key = key.replace(" ", "")
     if not key:
         return []
-    if focus is not None or len(key) > _SHORT:
+    if focus is not None:
         return [_suggestion(index, place) for place in _best(index, key, focus)[:limit]]
-    # one or two characters begin thousands of names; their best are the same for everybody
+    # one or two characters, alone or behind a division, begin thousands of names (3 ms of CPU);
+    # they are typed by everybody, and the best are the same for all
     known = index.memory.get(f"\0{key}")
     if known is None:
-        known = index.memory[f"\0{key}"] = _best(index, key, None)[:_KEPT]
+        known = _best(index, key, None)
+        if len(known) > _KEPT:
+            known = known[:_KEPT]
+            index.remember(f"\0{key}", known)
     return [_suggestion(index, place) for place in known[:limit]]
 
 
@@ -85,9 +91,12 @@ def _best(index: GazetteerIndex, key: str, focus: tuple[float, float] | None) ->
 
 
 async def suggest_numbers(
-    connection: Connection, index: GazetteerIndex, text: str, limit: int
+    connect: Connect, index: GazetteerIndex, text: str, limit: int
 ) -> list[Suggestion]:
-    """Plates of the road that ends the text, continued by digits: 嘉应中路1 gives 1号, 12号."""
+    """Plates of the road that ends the text, continued by digits: 嘉应中路1 gives 1号, 12号.
+
+    A connection is borrowed for those alone: most of what is typed is no plate yet.
+    """
     key = normalise(text).key
     stem = key.rstrip("0123456789号-")
     digits = key[len(stem) :]
@@ -102,7 +111,9 @@ async def suggest_numbers(
             if any(compatible(code, place.code) for code in scope)
         ]
         if roads:
-            return await _plates(connection, roads, scope, digits, limit, index.address_accuracy_m)
+            accuracy_m = index.address_accuracy_m
+            async with connect() as connection:
+                return await _plates(connection, roads, scope, digits, limit, accuracy_m)
     return []
 
 

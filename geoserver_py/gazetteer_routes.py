@@ -238,8 +238,7 @@ async def _suggest(call: Call) -> Response:
     index = await services.gazetteer.index(call.principal)
     names = suggest(index, text, limit, _focus(services, call.arguments))
     if "address" in services.gazetteer.readable(call.principal):
-        async with services.pools.lookups() as connection:
-            plates = await suggest_numbers(connection, index, text, limit)
+        plates = await suggest_numbers(services.pools.lookups, index, text, limit)
         names = [*plates, *names][:limit]
     return _response(call, collection([suggestion_feature(name) for name in names], text))
 

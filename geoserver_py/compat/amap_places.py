@@ -52,8 +52,8 @@ async def _inputtips(call: Call) -> Response:
     async def answer() -> dict[str, Any]:
         found = suggest(index, typed, _MORE, focus)
         if "address" in services.gazetteer.readable(call.principal):
-            async with services.pools.lookups() as connection:
-                found = [*await suggest_numbers(connection, index, typed, _TIPS), *found]
+            plates = await suggest_numbers(services.pools.lookups, index, typed, _TIPS)
+            found = [*plates, *found]
         kept = [s for s in found if _is_wanted(s, kinds, arguments["datatype"])]
         if areas is None or arguments["citylimit"] == "true":
             kept = [s for s in kept if within(s.code, areas or [])]
