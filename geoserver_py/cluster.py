@@ -110,7 +110,7 @@ def ensure_running(
         if major is None:
             initialise(data, programs, account, durable=durable)
         configure(data, account, durable=durable)
-        sockets = socket_folder(account)
+        sockets = socket_folder(account, data)
         try:
             start_server(data, sockets, programs, account)
         except ClusterError:

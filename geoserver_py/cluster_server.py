@@ -7,6 +7,7 @@ Knows data folders and processes only; what a clone's cluster is and where it is
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -121,12 +122,21 @@ def _write(path: Path, text: str, account: Account) -> None:
     path.chmod(0o600)
 
 
-def socket_folder(account: Account) -> Path:
-    """Create a folder for the socket, closed to others, with a path that is short enough."""
+def socket_folder(account: Account, data: Path) -> Path:
+    """Create a folder for the socket, closed to others, with a path that is short enough.
+
+    Its name follows from the place of the data files, so that a service finds the server again
+    after `db down` and `db up`; where that name is taken it is any other.
+    """
+    name = f"gspy-{hashlib.sha256(os.fsencode(data)).hexdigest()[:8]}"
     for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
         if len(os.fsencode(f"{parent}/gspy-xxxxxxxx/.s.PGSQL.{PORT}.lock")) > SOCKET_LIMIT:
             continue
-        folder = Path(tempfile.mkdtemp(prefix="gspy-", dir=parent))
+        folder = Path(parent) / name
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            folder = Path(tempfile.mkdtemp(prefix="gspy-", dir=parent))
         if account.switch:
             os.chown(folder, account.uid, account.gid)
         inside = account.run(["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)])
