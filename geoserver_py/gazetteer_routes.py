@@ -302,14 +302,17 @@ def _bbox(
     west, south, east, north = box
     if west > east or south > north:
         raise invalid_parameter(
-            "bbox", zh="次序须为 西,南,东,北。", en="the order is west,south,east,north"
+            "bbox", zh="次序须为 西,南,东,北。", en="its order is west,south,east,north"
         )
     try:
         low = locate(services.registry, stated, lon=west, lat=south)
         high = locate(services.registry, stated, lon=east, lat=north)
     except UnknownCoordsys as unknown:
         raise invalid_parameter(
-            "coordsys", zh=f"未知坐标系 {stated!r}。", en="unknown", accepted=geographic
+            "coordsys",
+            zh=f"未知坐标系 {stated[:60]!r}，bbox 可用 {'、'.join(geographic)}。",
+            en=f"a bbox is given in one of {', '.join(geographic)}, got {stated[:60]!r}",
+            accepted=geographic,
         ) from unknown
     except DatumError as refused:
         raise invalid_parameter(
