@@ -173,8 +173,10 @@ def remove(paths: ClusterPaths) -> None:
     for folder in folders:
         if folder.exists():
             shutil.rmtree(folder)
-        if folder.parent.parent == Path("/var/tmp") and folder.parent.exists():
-            folder.parent.rmdir()
+        # what was made for the data alone goes too; a folder of somebody's is never empty then
+        own = folder.parent
+        if own.parent == Path("/var/tmp") and own.exists() and not any(own.iterdir()):
+            own.rmdir()
     for leftover in (place, paths.lock):
         leftover.unlink(missing_ok=True)
 

@@ -84,15 +84,26 @@ class Services:
         A pool that is full or a query that ran out of time is a Problem, and no reason to end: a
         worker that no longer looked would honour revoked keys for ever.
         """
+        trouble = ""
         while True:
             await asyncio.sleep(POLL_SECONDS)
             try:
-                await self.refresh()
-                # also when nothing moved: the last look may have failed, and a look costs nothing
-                await self.gazetteer.follow(self.catalogue)
-                self.looked_at = time.monotonic()
+                await self.look()
             except (psycopg.Error, Problem, DefinitionError) as lost:
-                log.warning("catalogue not refreshed, serving what is known: %s", lost)
+                if str(lost) != trouble:  # said once, not twice a second
+                    trouble = str(lost)
+                    log.warning("catalogue not refreshed, serving what is known: %s", lost)
+            else:
+                if trouble:
+                    trouble = ""
+                    log.warning("catalogue refreshed again")
+
+    async def look(self) -> None:
+        """Take over what moved in catalogue, keys and names."""
+        await self.refresh()
+        # also when nothing moved: the last look may have failed, and a look costs nothing
+        await self.gazetteer.follow(self.catalogue)
+        self.looked_at = time.monotonic()
 
 
 @contextlib.asynccontextmanager
@@ -110,8 +121,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             catalogue=Catalogue(generation=-1, layers={}),
             principals={},
         )
-        await services.refresh()
-        await services.gazetteer.follow(services.catalogue)
+        try:
+            await services.look()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as older:
+            # /readyz says which version it wants; once migrated, the follower finds it
+            log.error(
+                "数据库结构不是最新版本，请运行 geoserver-py db migrate "
+                "(the schema is older than this program: %s)",
+                str(older).partition("\n")[0],
+            )
         # what was loaded stays: a search for garbage in it held every answer up for 0.2 s
         gc.collect()
         gc.freeze()

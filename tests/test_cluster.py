@@ -292,3 +292,15 @@ def test_an_ordinary_user_runs_it_itself_and_one_without_an_account_is_told(
         answer = pipe.read()
     shutil.rmtree(root)
     assert expected in answer
+
+
+def test_remove_takes_the_data_and_leaves_what_lies_beside_it() -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        mine = root / "mine.txt"
+        mine.write_text("mine", "utf-8")
+        data = cluster.ensure_running(ClusterPaths(root)).data
+        cluster.remove(ClusterPaths(root))
+        assert not data.exists()
+        assert list(root.iterdir()) == [mine]

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -36,10 +38,17 @@ def served(
 ) -> Iterator[Served]:
     dsn = make_database("features")
     town.build(dsn)
+    with serving(dsn, tmp_path_factory.mktemp("features") / "server.log") as (url, pid):
+        name = dsn.partition("@/")[2].partition("?")[0]
+        yield Served(url, dsn, cluster.dsn(name, "postgres"), pid)
+
+
+@contextmanager
+def serving(dsn: str, log: Path) -> Iterator[tuple[str, int]]:
+    """URL and process of a server on a database, once it is alive."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("features") / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "--factory", "geoserver_py.app:application",
@@ -52,8 +61,7 @@ def served(
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(url, process, log.read_text)
-        name = dsn.partition("@/")[2].partition("?")[0]
-        yield Served(url, dsn, cluster.dsn(name, "postgres"), process.pid)
+        yield url, process.pid
     finally:
         process.terminate()
         process.wait(10)
