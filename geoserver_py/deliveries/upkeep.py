@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterable
@@ -90,12 +91,19 @@ def used_bytes(home: Path, uploads: Iterable[int]) -> int:
 
 def _size(folder: Path) -> int:
     size = 0
-    for path in folder.rglob("*"):
-        try:
-            size += path.lstat().st_size
-        except FileNotFoundError:  # a run writes and removes beside us
-            continue
+    for parent, _, files in os.walk(folder, onerror=_pass_what_is_gone):
+        for name in files:
+            try:
+                size += os.lstat(os.path.join(parent, name)).st_size
+            except FileNotFoundError:  # a run writes and removes beside us
+                continue
     return size
+
+
+def _pass_what_is_gone(error: OSError) -> None:
+    """A refused upload is removed while another of its bureau is measured."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def sweep(settings: Settings, keep_days: float | None = None) -> Swept:

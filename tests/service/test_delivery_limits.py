@@ -246,3 +246,22 @@ def test_uploads_that_arrive_together_share_the_room_of_their_bureau(
         assert codes in ([202, 413], [413, 413])
         on_disk = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
         assert on_disk < 6 * 2**20
+
+
+def test_room_is_measured_while_uploads_come_and_go(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            deep = tmp_path / "1" / "a" / "b"
+            deep.mkdir(parents=True)
+            (deep / "part").write_bytes(b"x" * 100)
+            shutil.rmtree(tmp_path / "1")
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(come_and_go)
+        try:
+            assert {upkeep.used_bytes(tmp_path, [1]) for _ in range(3000)} <= {0, 100}
+        finally:
+            stop.set()
+        other.result()
