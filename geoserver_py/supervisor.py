@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import fcntl
 import http.client
+import math
 import os
 import signal
 import subprocess
@@ -28,6 +29,8 @@ from geoserver_py.server import require_port
 from geoserver_py.settings import Settings
 
 READY_SECONDS = 60.0
+LOOK_SECONDS = 0.05
+"""Between looks at a child."""
 SERVER_SECONDS = 1.0  # over the server's own grace, before it is killed
 CLUSTER_SECONDS = 1.0  # then without a checkpoint
 _PR_SET_PDEATHSIG = 1
@@ -75,6 +78,22 @@ class Signals:
         if self.asked:
             raise Stopped
 
+    def ended(self, process: subprocess.Popen[bytes]) -> int | None:
+        """Return the exit code of a child, None while it runs.
+
+        Popen locks itself while it looks. Stopped in the middle of that once left the lock held,
+        and the supervisor waited for ever to reap its server.
+        """
+        with self.deferred():
+            return process.poll()
+
+    def wait(self, process: subprocess.Popen[bytes], seconds: float = math.inf) -> int | None:
+        """Return the exit code of a child, None after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while (code := self.ended(process)) is None and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+        return code
+
     def ignore(self) -> None:
         """Hold signals back for good: the end is under way."""
         self._deferring = True
@@ -118,14 +137,14 @@ def run(settings: Settings, commands: Commands, say: Callable[[str], None]) -> N
                     say(f"note: {database.note}")
             with signals.deferred():
                 child = _spawn(commands.prepare)
-            if child.wait() != 0:
+            if signals.wait(child) != 0:
                 raise WorkFailed("the demo could not be prepared; the reason is above")
             with signals.deferred():
                 server = _spawn(commands.serve)
-            _await_ready(settings, server)
+            _await_ready(settings, signals, server)
             say(f"ready: {url(settings)}  ({time.monotonic() - began:.1f} s)")
             _say_key(settings, say)
-            _watch(server, database)
+            _watch(signals, server, database)
         except Stopped:
             say("stopping")
         finally:
@@ -178,11 +197,11 @@ def _spawn(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
     )
 
 
-def _await_ready(settings: Settings, server: subprocess.Popen[bytes]) -> None:
+def _await_ready(settings: Settings, signals: Signals, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + READY_SECONDS
     answer = "no answer"
     while time.monotonic() < deadline:
-        if server.poll() is not None:
+        if signals.ended(server) is not None:
             raise WorkFailed("the server ended before it was ready; the reason is above")
         host = url(settings).removeprefix("http://").rpartition(":")[0].strip("[]")
         connection = http.client.HTTPConnection(host, settings.port, timeout=5)
@@ -196,14 +215,15 @@ def _await_ready(settings: Settings, server: subprocess.Popen[bytes]) -> None:
             answer = str(problem)
         finally:
             connection.close()
-        time.sleep(0.05)
+        time.sleep(LOOK_SECONDS)
     raise WorkFailed(f"the server is not ready after {READY_SECONDS:.0f} s; /readyz says: {answer}")
 
 
-def _watch(server: subprocess.Popen[bytes], database: ClusterInfo | None) -> None:
+def _watch(signals: Signals, server: subprocess.Popen[bytes], database: ClusterInfo | None) -> None:
     while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            raise WorkFailed(f"the server ended by itself with code {server.wait(1.0)}")
+        code = signals.wait(server, 1.0)
+        if code is not None:
+            raise WorkFailed(f"the server ended by itself with code {code}")
         if database and not cluster.alive(database):
             raise WorkFailed(
                 f"PostgreSQL ended by itself: see {database.data}/server.log, then start again"

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from geoserver_py import cluster
 from geoserver_py.cluster import ClusterPaths
+from geoserver_py.supervisor import Signals, Stopped
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RUN = """
@@ -224,3 +226,32 @@ def test_a_disk_that_takes_nothing_is_named_in_one_sentence(
     assert said in answer.stderr
     assert str(tmp_path / "data") in answer.stderr
     assert len(answer.stderr.splitlines()) == 1
+
+
+class InterruptedLock:
+    """A lock that is interrupted by SIGTERM just when it has been taken."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def acquire(self, blocking: bool = True) -> bool:
+        taken = self._lock.acquire(blocking)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return taken
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+def test_a_signal_while_a_child_is_looked_at_leaves_it_reapable() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child, Signals() as signals:
+        # Popen's own lock: a signal between taking it and its `try` is a matter of a microsecond
+        plain, child._waitpid_lock = child._waitpid_lock, InterruptedLock()  # type: ignore[attr-defined]
+        with pytest.raises(Stopped):
+            signals.wait(child)
+        signals.ignore()
+        lock = child._waitpid_lock._lock  # type: ignore[attr-defined]
+        assert not lock.locked()
+        child._waitpid_lock = plain  # type: ignore[attr-defined]
+        child.kill()
+        assert child.wait(5) == -signal.SIGKILL
