@@ -195,8 +195,11 @@ class ReadPool:
         except psycopg.errors.QueryCanceled as slow:
             raise _too_slow(self.limits) from slow
 
-    async def fetch_raw(self, text: bytes, params: Any) -> list[bytes | None]:
-        """Return the first row as the server's own bytes (text format), None for NULL.
+    async def fetch_raw(
+        self, text: bytes, params: Any, *, binary: bool = False
+    ) -> list[bytes | None]:
+        """Return the one row as the server's own bytes, None for NULL; in PostgreSQL's text
+        format, or its binary one, in which a bytea is itself.
 
         Bytes that are only forwarded are never decoded: text and back is 1.4 ms for 716 KB.
         """
@@ -205,7 +208,7 @@ class ReadPool:
             # block has nothing to commit, and it is a thirtieth of a short answer's CPU
             connection = await self._pool.getconn()
             try:
-                cursor = await connection.execute(text, params)
+                cursor = await connection.execute(text, params, binary=binary)
             finally:
                 await self._pool.putconn(connection)
         result = cursor.pgresult

@@ -90,11 +90,8 @@ async def _tile(
         return Response(status_code=304, headers=headers)
 
     async def fetch(statement: bytes, parameters: Mapping[str, Int4]) -> bytes:
-        async with services.pools.reads() as connection:
-            cursor = connection.cursor(binary=True)
-            await cursor.execute(statement, parameters, prepare=True)
-            row = await cursor.fetchone()
-            return b"" if row is None else bytes(row[0])
+        row = await services.pools.reads.fetch_raw(statement, parameters, binary=True)
+        return row[0] or b""
 
     served = await run_cancellable(
         request, services.tiles.tile(plan, address, fetch, gzipped=gzipped)
