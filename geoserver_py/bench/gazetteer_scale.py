@@ -78,6 +78,6 @@ def table(found: Mapping[str, Any]) -> str:
     rows = []
     for one in found["figures"]:
         costs = [f"{cost} ms" for cost in one["cpu_ms"].values()]
-        rows.append((one["case"], *costs, one["ratio"], GOAL, found["date"]))
+        rows.append((one["case"], *costs, str(one["ratio"]), str(GOAL), found["date"]))
     heading = ("CPU of a request", f"{small} addresses", f"{large}", "ratio", "at most", "date")
     return markdown(heading, rows)
