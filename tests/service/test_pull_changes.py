@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from etl.readers.pull import Pull
 from etl.readers.service import open_pull
 from etl.report import LoadReport, Status
 from etl.run import run_delivery
+from geoserver_py.services import POLL_SECONDS
 from layers.definition import parse_definition
 from layers.schema import apply
 from tests.conftest import MakeDatabase
@@ -137,6 +139,7 @@ def test_three_changed_one_deleted(
         lamps.rows[ident][2], lamps.rows[ident][4] = "破损", now
     del lamps.rows["L00009"]
     theirs = lamps.deliver()
+    time.sleep(4 * POLL_SECONDS)  # until the service counts what it serves anew
     assert (theirs.counts["updated"], theirs.counts["deleted"]) == (3, 1)
 
     changed = run(tmp_path, ours, "ours", changes)
