@@ -19,6 +19,7 @@ from etl.checks.attributes import check_attributes
 from etl.checks.finding import BoolArray, Finding, RuleBook, Severity
 from etl.checks.pipes import check_segments
 from etl.datum import DatumChain
+from etl.datum.coordsys import FloatArray
 from etl.delivery import Load
 from etl.places import Boxes, Places, Points, Shapes, describe, points_of, without
 from layers.city import CityProfile
@@ -54,6 +55,13 @@ class CheckedBatch:
     ids: pa.Array
     places: Places | Boxes | None
     skipped: int
+
+    def kept_bounds(self) -> FloatArray | None:
+        """(n, 4) west, south, east, north of the rows of `kept`; None without geometry."""
+        if self.places is None:
+            return None
+        bounds = self.places.bounds()
+        return bounds[~self.refused] if self.refused.any() else bounds
 
 
 def check_batch(line: Line, plan: mapping.Plan, records: mapping.Records) -> CheckedBatch:

@@ -34,7 +34,7 @@ def account(context: Context, work: LayerWork, checked: CheckedBatch, at: int, p
         skipped=before.skipped + checked.skipped,
         rejected=before.rejected + rejected,
     )
-    work.note_ids(checked.kept.column("id"))
+    work.note(checked)
     if checked.findings:
         # by row, not by rule: people read a report beside their file
         ledger_rows = sorted(_rejections(checked), key=lambda r: r.row or 0)

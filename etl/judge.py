@@ -126,7 +126,7 @@ def _twins(connection: psycopg.Connection, layer: StagedLayer, rule: Rule) -> li
     geometry = layer.definition.geometry
     if geometry is None:
         return []
-    where = positions(connection, layer.staging, geometry.dimension)
+    where = layer.placed or positions(connection, layer.staging, geometry.dimension)
     near = proximity.near_any(where.x, where.y, float(rule.parameters["distance_m"]))
     if not len(near):
         return []

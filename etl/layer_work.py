@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.arrays import StagedLayer
+from etl.arrays import Positions, StagedLayer
+from etl.batch import CheckedBatch
 from etl.checks.finding import RuleBook
 from etl.datum import DatumRegistry
 from etl.delivery import Delivery, Load, Mode
@@ -23,11 +25,14 @@ from etl.spread import Checks, InTurn
 from layers.building import Building, Connect
 from layers.city import CityProfile
 from layers.codes import CodeList
-from layers.definition import LayerDefinition
+from layers.definition import GeometryType, LayerDefinition
 from layers.staging import Staging
 
 IDS_COMPARED = 5_000_000
 """Up to so many rows (some 100 MB) identifiers are compared in memory, above in staging."""
+
+PLACES_COMPARED = 2_000_000
+"""Up to so many points (48 MB) places are compared as they came, above as they are staged."""
 
 Progress = Callable[[str, int, int | None], None]
 """Called with layer, rows read so far of this file, and rows of the file when known."""
@@ -76,6 +81,8 @@ class LayerWork:
     files: list[FileReport] = field(default_factory=list)
     ids: list[pa.Array] = field(default_factory=list)
     """Identifiers staged so far, while they are few enough to compare here."""
+    places: list[Positions] = field(default_factory=list)
+    """Points staged so far, while they are few enough."""
     staged_rows: int = 0
     partial: Partial | None = None
     """The area that the delivery replaces, when its mode is partial."""
@@ -99,13 +106,30 @@ class LayerWork:
             return told
         return replace(told, inside=self.partial.owns("live"), bound=self.partial.bound)
 
-    def note_ids(self, ids: pa.Array) -> None:
-        """Remember the identifiers of a batch, or none at all of a very long delivery."""
-        self.staged_rows += len(ids)
+    def note(self, checked: CheckedBatch) -> None:
+        """Remember identifiers and places of a batch, or none at all of a very long delivery."""
+        kept = checked.kept
+        self.staged_rows += kept.num_rows
         if self.staged_rows <= IDS_COMPARED:
-            self.ids.append(ids)
+            self.ids.append(kept.column("id"))
         else:
             self.ids.clear()
+        bounds = checked.kept_bounds()
+        if bounds is None or self.definition.geometry is not GeometryType.POINT:
+            return
+        if self.staged_rows <= PLACES_COMPARED:
+            rows = kept.column("source_row").to_numpy(zero_copy_only=False).astype(np.int64)
+            self.places.append(Positions(bounds[:, 0], bounds[:, 1], rows))
+        else:
+            self.places.clear()
+
+    def placed(self) -> Positions | None:
+        """Where the points staged lie (half a second in SQL for 350 000); None when not known.
+
+        Asked once: it forgets them.
+        """
+        places, self.places = self.places, []
+        return Positions.joined(places) if places else None
 
     def may_repeat_ids(self) -> bool:
         """False where the identifiers are known to be all different (30 ms; 0.4 s in SQL).

@@ -37,9 +37,12 @@ def prepare(context: Context, work: LayerWork) -> None:
     work.sink = sink = Sink(
         context.work, context.connect, work.definition, work.run, may_build=work.partial is None
     )
-    for load in work.loads:
-        for file in load.files:
-            _file(context, work, load, file, sink)
+    with sink.sending():
+        for load in work.loads:
+            for file in load.files:
+                _file(context, work, load, file, sink)
+        sink.flush()
+        may_repeat = work.may_repeat_ids()
     files = [report.file for report in work.files]
     built, staging = sink.filled(files)
     if work.tally.counts["read"] == 0:
@@ -47,7 +50,7 @@ def prepare(context: Context, work: LayerWork) -> None:
             work.tally.counts["read"] = 0  # nothing has changed since
             return
         raise LoadFailed("文件里没有记录 (the files hold no rows)")
-    if work.may_repeat_ids():
+    if may_repeat:
         repeated = (
             staged.remove_repeated(context.work, staging)
             if built is None
@@ -56,7 +59,8 @@ def prepare(context: Context, work: LayerWork) -> None:
         keep_findings(context, work, repeated)
     # the server builds indexes while rules over the whole layer are judged here
     with nullcontext() if built is None else built.indexing():
-        keep_findings(context, work, judge_layer(context.work, work.staged(staging)))
+        layer = replace(work.staged(staging), placed=work.placed())
+        keep_findings(context, work, judge_layer(context.work, layer))
         require_rows(context, work, staging)
 
 
@@ -93,12 +97,11 @@ def _file(context: Context, work: LayerWork, load: Load, file: FileSource, sink:
         context.domains,
     )  # fmt: skip
     ordinal = [report.file for report in work.files].index(file.label)
-    with sink.sending():
-        judged = _judged(context, work, load, source, chain, at)
-        for checked in context.checks.run(line, plan, file.label, judged):
-            sink.put(checked, ordinal)
-            account(context, work, checked, at, plan)
-            context.progress(work.definition.name, work.files[at].rows, layer.feature_count)
+    judged = _judged(context, work, load, source, chain, at)
+    for checked in context.checks.run(line, plan, file.label, judged):
+        sink.put(checked, ordinal)
+        account(context, work, checked, at, plan)
+        context.progress(work.definition.name, work.files[at].rows, layer.feature_count)
 
 
 def _asked(context: Context, work: LayerWork, file: FileSource) -> Pull | None:

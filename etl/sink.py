@@ -1,11 +1,17 @@
-"""Where the checked rows of a layer go: one thread sends while the next batch is checked."""
+"""Where the checked rows of a layer go.
+
+Three at a time: one thread arranges rows for COPY while the server takes those before, and the
+caller checks the next.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import psycopg
@@ -14,13 +20,39 @@ import pyarrow as pa
 from etl.batch import CheckedBatch
 from etl.datum.coordsys import FloatArray
 from layers import building, tables
-from layers.building import Building, Connect
+from layers.building import Arranged, Building, Connect
+from layers.copying import Encoded, encode
 from layers.definition import LayerDefinition
 from layers.staging import Staging, copy_into, create_staging
 from layers.write import INDEX_AFTER_ROWS
 
 WINDOW_ROWS = 100_000
 """Rows of a first load that are laid along one Hilbert curve (30 MB)."""
+EARLY_WINDOWS = 2
+"""Batches at the start that go alone."""
+
+Prepared = TypeVar("Prepared")
+
+
+@dataclass
+class _Threads:
+    """Two threads in a row: what one has arranged the other sends, in the order of `submit`."""
+
+    arranger: ThreadPoolExecutor
+    sender: ThreadPoolExecutor
+    _sent: deque[Future[None]] = field(default_factory=deque)
+
+    def submit(self, arrange: Callable[[], Prepared], send: Callable[[Prepared], None]) -> None:
+        """Hand over rows; waits while two are under way, and raises what befell those before."""
+        while len(self._sent) > 1:
+            self._sent.popleft().result()
+        arranged = self.arranger.submit(arrange)
+        self._sent.append(self.sender.submit(lambda: send(arranged.result())))
+
+    def wait(self) -> None:
+        """Until all is sent."""
+        while self._sent:
+            self._sent.popleft().result()
 
 
 @dataclass
@@ -39,16 +71,17 @@ class Sink:
     target: Staging | Building | None = None
     staging: Staging | None = None
     _window: list[tuple[pa.Table, FloatArray | None]] = field(default_factory=list)
-    _executor: ThreadPoolExecutor | None = None
-    _sent: Future[None] | None = None
+    _windows: int = 0
+    _threads: _Threads | None = None
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """The time of one file: all its rows are in the table afterwards, or it raised."""
-        with ThreadPoolExecutor(max_workers=1) as self._executor:
+        """While rows are put: all are in the table afterwards, or it raised."""
+        with ThreadPoolExecutor(1) as arranger, ThreadPoolExecutor(1) as sender:
+            self._threads = threads = _Threads(arranger, sender)
             yield
-            self._flush()
-            self._wait()
+            self.flush()
+            threads.wait()
 
     def put(self, checked: CheckedBatch, file: int) -> None:
         """Send the kept rows of a batch; `file` is the ordinal of its file in the run."""
@@ -63,9 +96,26 @@ class Sink:
         table = pa.Table.from_batches([kept]).drop_columns(["source_file", "source_row"])
         reference = (np.int64(file) << tables.SOURCE_ROW_BITS) | row
         table = table.append_column("source_ref", pa.array(reference))
-        self._window.append((table, _bounds(checked)))
-        if sum(part.num_rows for part, _ in self._window) >= WINDOW_ROWS:
-            self._flush()
+        self._window.append((table, checked.kept_bounds()))
+        # the first go as they come: the server has nothing to do yet
+        early = self._windows < EARLY_WINDOWS
+        if early or sum(part.num_rows for part, _ in self._window) >= WINDOW_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was put so far, without waiting for it to arrive."""
+        window, self._window = self._window, []
+        if not window or not isinstance(self.target, Building):
+            return
+        self._windows += 1
+        target = self.target
+
+        def arrange() -> Arranged:
+            bounds = [places for _, places in window if places is not None]
+            table = pa.concat_tables([part for part, _ in window])
+            return target.arrange(table, np.concatenate(bounds) if bounds else None)
+
+        self._sending.submit(arrange, target.add)
 
     def filled(self, files: Sequence[str]) -> tuple[Building | None, Staging]:
         """The table as built, and its rows as rules read them, once all files were sent.
@@ -90,39 +140,13 @@ class Sink:
         return self.target
 
     def _submit_staged(self, staging: Staging, kept: pa.RecordBatch) -> None:
-        def send() -> None:
-            copy_into(self.connection, staging, kept)
+        def send(rows: Encoded) -> None:
+            copy_into(self.connection, staging, rows)
 
-        self._submit(send)
+        self._sending.submit(lambda: encode(pa.Table.from_batches([kept])), send)
 
-    def _flush(self) -> None:
-        window, self._window = self._window, []
-        if not window or not isinstance(self.target, Building):
-            return
-        target = self.target
-
-        def send() -> None:
-            bounds = [places for _, places in window if places is not None]
-            table = pa.concat_tables([part for part, _ in window])
-            target.add(table, np.concatenate(bounds) if bounds else None)
-
-        self._submit(send)
-
-    def _submit(self, send: Callable[[], None]) -> None:
-        self._wait()
-        if self._executor is None:
-            raise RuntimeError("rows are sent inside `sending`")
-        self._sent = self._executor.submit(send)
-
-    def _wait(self) -> None:
-        sent, self._sent = self._sent, None
-        if sent is not None:
-            sent.result()
-
-
-def _bounds(checked: CheckedBatch) -> FloatArray | None:
-    """Bounds (n, 4) of the kept rows."""
-    if checked.places is None:
-        return None
-    bounds = checked.places.bounds()
-    return bounds[~checked.refused] if checked.refused.any() else bounds
+    @property
+    def _sending(self) -> _Threads:
+        if self._threads is None:
+            raise RuntimeError("rows are put inside `sending`")
+        return self._threads

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from psycopg import sql
 
 from layers import hilbert, rights, schema, tables
 from layers.cells import Cell, cells_of
-from layers.copying import copy_rows
+from layers.copying import Encoded, encode, send
 from layers.definition import LayerDefinition
 from layers.revision import Revision
 from layers.sql import text
@@ -34,6 +35,14 @@ BUSY = "2s"
 
 Connect = Callable[[], psycopg.Connection]
 FloatArray = hilbert.FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """Rows ready to be added to a building, and where they lie."""
+
+    rows: Encoded
+    cells: Sequence[Cell]
 
 
 @dataclass
@@ -57,13 +66,14 @@ class Building:
         """The table's qualified name."""
         return sql.Identifier("staging", self.name)
 
-    def add(self, batch: pa.Table, bounds: FloatArray | None) -> None:
-        """Append rows; those of one call lie along a Hilbert curve, with `fid` in that order.
+    def arrange(self, batch: pa.Table, bounds: FloatArray | None) -> Arranged:
+        """Make rows ready to be added: along a Hilbert curve, with `fid` in that order.
 
         The batch holds `id`, fields, `source_ref`, and `geom`: WKB of the stored type, EPSG:4490,
         x = longitude; `bounds` are (n, 4) west, south, east, north, NaN without a geometry, None
         for a layer without. Of a city's rows in any order, a call of 100 000 and more keeps small
-        windows of the map on few pages.
+        windows of the map on few pages. It asks nothing of the database, so that one thread may
+        arrange rows while another adds those before.
         """
         if bounds is not None:
             along = hilbert.order(
@@ -71,12 +81,16 @@ class Building:
             )
             batch = batch.take(pa.array(along))
         fids = np.arange(self.next_fid, self.next_fid + batch.num_rows, dtype=np.int64)
-        self.rows += copy_rows(
-            self.connection, self.table, batch.append_column("fid", pa.array(fids)), freeze=True
-        )
         self.next_fid += batch.num_rows
+        return Arranged(
+            encode(batch.append_column("fid", pa.array(fids))), cells_of(bounds, batch.num_rows)
+        )
+
+    def add(self, arranged: Arranged) -> None:
+        """Append rows, in the order in which they were arranged."""
+        self.rows += send(self.connection, self.table, arranged.rows, freeze=True)
         if self.cells is not None:
-            self.cells += cells_of(bounds, batch.num_rows)
+            self.cells += arranged.cells
 
     def staged(self, files: Sequence[str]) -> Staging:
         """The rows as a staging table: a view with file and row of the source; rows can be deleted.
@@ -114,20 +128,22 @@ class Building:
         """
         self.connection.commit()
         indexes = tables.secondary_indexes(self.definition, self.name)
-        spatial = [index.statement for index in indexes if index.method == "gist"]
-        others = [index.statement for index in indexes if index.method != "gist"]
-        others.insert(0, _key(self.name).statement)
+        # the longest first, so that both connections end at the same time
+        waiting = deque(
+            index.statement
+            for index in sorted((*indexes, _key(self.name)), key=lambda i: i.method != "gist")
+        )
         with self.connect() as second, ThreadPoolExecutor(max_workers=2) as builders:
             # locked before the block begins: a delete of the block waits for the builds, never
             # they for it
             for connection in (self.connection, second):
                 connection.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(self.table))
-            waiting = [
-                builders.submit(_build, second, spatial),
-                builders.submit(_build, self.connection, others),
+            building = [
+                builders.submit(_build, connection, waiting)
+                for connection in (self.connection, second)
             ]
             yield
-            for one in waiting:
+            for one in building:
                 one.result()
         self.connection.autocommit = True
         # what no index is on costs twice the time to sample and decides no plan
@@ -262,11 +278,12 @@ def adopt(connection: psycopg.Connection, building: Building, taken: Revision) -
     )
 
 
-def _build(connection: psycopg.Connection, statements: Sequence[sql.Composed]) -> None:
-    """Run index builds in the open transaction and commit: one wait for the disk."""
+def _build(connection: psycopg.Connection, waiting: deque[sql.Composed]) -> None:
+    """Build the indexes that wait, beside others who do, and commit: one wait for the disk."""
     connection.execute("SELECT set_config('maintenance_work_mem', %s, true)", [BULK_MEMORY])
-    for statement in statements:
-        connection.execute(statement)
+    with contextlib.suppress(IndexError):  # none is left
+        while True:
+            connection.execute(waiting.popleft())
     connection.commit()
 
 

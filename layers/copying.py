@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
+from typing import Literal
 
 import numpy as np
 import psycopg
@@ -21,37 +24,55 @@ _TEXT = pyarrow.csv.WriteOptions(
 )
 
 
-def copy_rows(
-    connection: psycopg.Connection,
-    target: sql.Composable,
-    table: pa.Table,
-    *,
-    freeze: bool = False,
-) -> int:
-    """Append `table` to the columns of its names in the table `target`; return its rows.
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Rows in a form that COPY reads: its columns, its options, and the rows in pieces."""
 
-    The columns have no defaults; `geom` is WKB or EWKB. COPY's own text format is read in two
-    thirds of the time of CSV, but knows no quotes: a batch with a quote, tab, backslash, line
-    break or empty text goes as CSV. With `freeze` the rows need no later VACUUM; the table must
-    be new in this transaction.
+    columns: tuple[str, ...]
+    form: Literal["FORMAT text, NULL ''", "FORMAT csv"]
+    pieces: Sequence[bytes]
+    rows: int
+
+
+def encode(table: pa.Table) -> Encoded:
+    """Encode rows for the columns of their names, which have no defaults; `geom` is WKB or EWKB.
+
+    COPY's own text format is read in two thirds of the time of CSV, but knows no quotes: rows of
+    which one has a quote, tab, backslash, line break or empty text go as CSV.
     """
     # columns without any value are NULL anyway
     table = table.select([n for n in table.schema.names if table.column(n).null_count < len(table)])
     if "geom" in table.schema.names:
         place = table.schema.get_field_index("geom")
         table = table.set_column(place, "geom", _hexadecimal(table.column("geom")))
-    pieces, form = _text(table), "FORMAT text, NULL ''"
+    columns, rows = tuple(table.schema.names), int(table.num_rows)
+    pieces = _text(table)
     if pieces is None:
-        pieces, form = _encoded(table, _CSV), "FORMAT csv"
-    statement = sql.SQL("COPY {} ({}) FROM STDIN ({})").format(
+        return Encoded(columns, "FORMAT csv", _pieces(table, _CSV), rows)
+    return Encoded(columns, "FORMAT text, NULL ''", pieces, rows)
+
+
+def send(
+    connection: psycopg.Connection,
+    target: sql.Composable,
+    encoded: Encoded,
+    *,
+    freeze: bool = False,
+) -> int:
+    """Append the rows to the table `target`; return how many.
+
+    With `freeze` the rows need no later VACUUM; the table must be new in this transaction.
+    """
+    statement = sql.SQL("COPY {} ({}) FROM STDIN ({}{})").format(
         target,
-        tables.columns(tuple(table.schema.names)),
-        sql.SQL(f"{form}, FREEZE" if freeze else form),  # two words of ours
+        tables.columns(encoded.columns),
+        sql.SQL(encoded.form),
+        sql.SQL(", FREEZE" if freeze else ""),
     )
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for piece in pieces:
+        for piece in encoded.pieces:
             copy.write(piece)
-    return int(table.num_rows)
+    return encoded.rows
 
 
 def _text(table: pa.Table) -> list[bytes] | None:
@@ -60,7 +81,7 @@ def _text(table: pa.Table) -> list[bytes] | None:
         if _is_text(column.type) and pc.any(pc.equal(column, "")).as_py():
             return None  # would be read as NULL
     try:
-        pieces = _encoded(table, _TEXT)
+        pieces = _pieces(table, _TEXT)
     except pa.ArrowInvalid:
         return None
     return None if any(b"\\" in piece for piece in pieces) else pieces
@@ -70,7 +91,7 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _encoded(table: pa.Table, options: pyarrow.csv.WriteOptions) -> list[bytes]:
+def _pieces(table: pa.Table, options: pyarrow.csv.WriteOptions) -> list[bytes]:
     pieces = []
     for part in table.to_batches(max_chunksize=_PIECE):
         buffer = BytesIO()

@@ -14,7 +14,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from layers import tables
-from layers.copying import copy_rows
+from layers.copying import Encoded, encode, send
 from layers.definition import LayerDefinition
 
 LOCK_CLASS = 0x6773_7074
@@ -104,20 +104,23 @@ def clean_staging(connection: psycopg.Connection) -> list[str]:
 
 
 def copy_into(
-    connection: psycopg.Connection, staging: Staging, batch: pa.RecordBatch | pa.Table
+    connection: psycopg.Connection, staging: Staging, batch: pa.RecordBatch | pa.Table | Encoded
 ) -> int:
-    """Append Arrow rows to a staging table; return their number.
+    """Append Arrow rows, encoded already or not, to a staging table; return their number.
 
     The batch holds `id`, fields (those absent become NULL), and optionally `operation`,
     `source_file`, `source_row`, and `geom`: WKB or EWKB, EPSG:4490, x = longitude.
     Raises ValueError for a column that the layer does not have.
     """
     known = {*SYSTEM_COLUMNS, *tables.content_columns(staging.definition)}
-    unknown = set(batch.schema.names) - known
+    names = batch.columns if isinstance(batch, Encoded) else batch.schema.names
+    unknown = set(names) - known
     if unknown:
         raise ValueError(
             f"{staging.definition.name}: 没有这些列 no such columns {sorted(unknown)}; "
             f"可用 known: {sorted(known)}"
         )
-    table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
-    return copy_rows(connection, staging.table, table)
+    if isinstance(batch, pa.RecordBatch):
+        batch = pa.Table.from_batches([batch])
+    encoded = encode(batch) if isinstance(batch, pa.Table) else batch
+    return send(connection, staging.table, encoded)

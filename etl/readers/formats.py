@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from etl.readers import cass, landtxt, refused, survey
+from etl.readers import landtxt, refused, survey
 from etl.readers.access import open_access
 from etl.readers.archive import open_archive
 from etl.readers.citygml import open_citygml
@@ -37,6 +37,8 @@ def _text(path: Path, options: ReadOptions) -> Source:
 
 def _dxf(path: Path, options: ReadOptions) -> Source:
     """CASS drawings by ezdxf, which knows XDATA; all others streamed by GDAL at any size."""
+    from etl.readers import cass  # ezdxf takes 0.3 s to import: only for drawings
+
     opener = cass.open_cass if cass.is_cass(path) else open_ogr
     return opener(path, options)
 

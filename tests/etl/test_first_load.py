@@ -261,7 +261,7 @@ def test_a_layer_that_was_filled_meanwhile_is_merged_into(database: str) -> None
     built = building.begin(lambda: psycopg.connect(database), lamp, None)
     assert built is not None
     lamps = batch([{"id": f"L{k}", "at": (116.0, 24.0), "source_ref": k} for k in range(3_000)])
-    built.add(lamps, np.tile([116.0, 24.0, 116.0, 24.0], (3_000, 1)))
+    built.add(built.arrange(lamps, np.tile([116.0, 24.0, 116.0, 24.0], (3_000, 1))))
     staged = built.staged(["one.csv"])
     built.finish()
     first = create_staging(connection, lamp)
@@ -294,7 +294,7 @@ def test_rows_that_a_rule_takes_out_again_are_nowhere(database: str) -> None:
     built = building.begin(lambda: psycopg.connect(database), lamp, None)
     assert built is not None
     lamps = batch([{"id": f"L{k}", "at": (116.0, 24.0), "source_ref": k} for k in range(2_000)])
-    built.add(lamps, np.tile([116.0, 24.0, 116.0, 24.0], (2_000, 1)))
+    built.add(built.arrange(lamps, np.tile([116.0, 24.0, 116.0, 24.0], (2_000, 1))))
     staged = built.staged(["one.csv"])
     with built.indexing():
         # waits for the indexes, then sees file and row as in any staging table
