@@ -20,7 +20,7 @@ from geoserver_py.bench.draws import (
 from geoserver_py.bench.plan import Plan
 from geoserver_py.bench.scripts import items_scripts, tile_script
 from geoserver_py.bench.stats import Goal
-from geoserver_py.pools import LOOKUPS, READS
+from geoserver_py.pools import AREAS, LOOKUPS, READS
 from layers.definition import LayerDefinition, load_definitions
 from layers.query import Density, load_densities
 from tiles.grids import GRIDS
@@ -129,12 +129,15 @@ def item_cases(connection: psycopg.Connection, plan: Plan) -> list[Case]:
         ),
     ):
         areas = around[layer.name]
+        scripts = items_scripts(layer, limit, areas, fields, densities.get(layer.name))
         made.append(
             Case(
                 name,
                 about,
                 _items_paths(layer.name, limit, areas, fields),
-                items_scripts(layer, limit, areas, fields, densities.get(layer.name)),
+                scripts,
+                # the pages of several scripts are read in several ways, planned in two
+                plans=AREAS.plans if len(scripts) == 1 else READS.plans,
             )
         )
     return made

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from geoserver_py.features.compression import SMALLEST, accepts_gzip, gzipped
 from geoserver_py.features.conditional import entity_tag, is_known, layer_headers, not_modified
 from geoserver_py.features.links import item_links, link_header
-from geoserver_py.features.pages import pool_of, read_page
+from geoserver_py.features.pages import read_page
 from geoserver_py.features.parameters import FORMATS, asked_item
 from geoserver_py.features.shape import shape_of
 from geoserver_py.links import base_url
@@ -33,8 +33,7 @@ async def get_item(call: Call) -> Response:
         # the page gives both, degrees and the city's plane grid, whatever was asked for
         lonlat = crs_for_layer(asked.layer.definition, call.services.profile)[0]
         asked = replace(asked, query=replace(asked.query, crs=lonlat))
-    pool = pool_of(call.services.pools, asked.query)
-    page = await run_cancellable(call.request, read_page(pool, asked, "json"))
+    page = await run_cancellable(call.request, read_page(call.services.pools, asked, "json"))
     if page.returned == 0:
         wanted = call.arguments["featureId"][:80]
         raise not_found(f"要素 {wanted!r}", f"feature {wanted!r}")

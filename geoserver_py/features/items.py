@@ -17,7 +17,6 @@ from geoserver_py.features.pages import (
     collection_end,
     following,
     frame_of,
-    pool_of,
     read_page,
 )
 from geoserver_py.features.parameters import FORMATS, Asked, asked_items, problem_of
@@ -54,8 +53,7 @@ async def get_items(call: Call) -> Response:
 
 
 async def _one_page(call: Call, asked: Asked, name: str, headers: dict[str, str]) -> Response:
-    pool = pool_of(call.services.pools, asked.query)
-    page = await run_cancellable(call.request, read_page(pool, asked, name))
+    page = await run_cancellable(call.request, read_page(call.services.pools, asked, name))
     links = items_links(call, name, last_fid=page.last_fid, more=page.more)
     frame = frame_of(name, asked)
     if name == "json":
@@ -98,8 +96,7 @@ async def _hits(call: Call, asked: Asked, headers: dict[str, str]) -> Response:
 
 async def _html(call: Call, asked: Asked, headers: dict[str, str]) -> Response:
     asked = replace(asked, query=replace(asked.query, limit=min(asked.query.limit, PAGE_SIZE)))
-    pool = pool_of(call.services.pools, asked.query)
-    page = await run_cancellable(call.request, read_page(pool, asked, "json"))
+    page = await run_cancellable(call.request, read_page(call.services.pools, asked, "json"))
     links = items_links(call, "html", last_fid=page.last_fid, more=page.more)
     end = collection_end(page.returned, _matched(asked, page), links)
     document = orjson.loads(b"".join((frame_of("json", asked).head, page.content, end)))
@@ -127,7 +124,9 @@ async def _stream(call: Call, asked: Asked, name: str, headers: dict[str, str]) 
     """
     limit = asked.query.limit
     first = replace(asked, query=replace(asked.query, limit=PAGE_SIZE))
-    page = await run_cancellable(call.request, read_page(call.services.pools.streams, first, name))
+    page = await run_cancellable(
+        call.request, read_page(call.services.pools, first, name, streamed=True)
+    )
     headers["Content-Type"] = _CHARSETS.get(name, FORMATS[name])
     headers["Link"] = link_header(items_links(call, name, last_fid=None, more=False))
     if call.request.method == "HEAD":  # nobody reads the pages; their length is not known either
@@ -158,7 +157,7 @@ async def _parts(
         size = min(PAGE_SIZE, limit - returned)
         rest = replace(asked, query=following(asked.query, page, size))
         last = page
-        page = await read_page(call.services.pools.streams, rest, name)
+        page = await read_page(call.services.pools, rest, name, streamed=True)
         if page.last_fid is None:  # what followed has been deleted meanwhile
             page = replace(page, last_fid=last.last_fid)
             break

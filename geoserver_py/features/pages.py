@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,7 +13,7 @@ import orjson
 
 from geoserver_py.features.parameters import Asked
 from geoserver_py.pools import Pools, ReadPool
-from layers.query import FeatureQuery, compile_page, compile_rows, scan_of
+from layers.query import FeatureQuery, compile_page, compile_rows, planned_once, scan_of
 
 PAGE_SIZE = 1000
 """Features a statement: longer answers are streamed in pages of this many."""
@@ -42,21 +42,30 @@ class Frame:
     end: bytes
 
 
-def pool_of(pools: Pools, query: FeatureQuery) -> ReadPool:
+def pool_of(pools: Pools, query: FeatureQuery, scan: int | None) -> ReadPool:
     """Return the pool for one page of a query, by how its statement is best planned."""
-    return pools.lookups if query.by_key else pools.reads
+    if query.by_key:
+        return pools.lookups
+    return pools.areas if planned_once(query, scan) else pools.reads
 
 
-async def read_page(pool: ReadPool, asked: Asked, name: str) -> Page:
-    """Read the page that the query states, in the format `name` (a key of FORMATS)."""
+async def read_page(pools: Pools, asked: Asked, name: str, *, streamed: bool = False) -> Page:
+    """Read the page that the query states, in the format `name` (a key of FORMATS).
+
+    `streamed` for a page of a longer answer.
+    """
+
+    def pool(scan: int | None) -> ReadPool:
+        return pools.streams if streamed else pool_of(pools, asked.query, scan)
+
+    scan = scan_of(asked.query, asked.density)
     if name == "csv":
-        return await _read_csv(pool, asked)
+        return await _read_csv(pool, asked, scan)
     separator = b"\n\x1e" if name == "jsonl" else b",\n"
     limit = asked.query.limit
-    scan = scan_of(asked.query, asked.density)
-    features, found, last = await _found(pool, asked, separator.decode(), scan)
+    features, found, last = await _found(pool(scan), asked, separator.decode(), scan)
     if scan is not None and int(found or 0) <= limit:  # not spread as evenly as it seemed
-        features, found, last = await _found(pool, asked, separator.decode(), None)
+        features, found, last = await _found(pool(None), asked, separator.decode(), None)
     content = features or b""
     more = int(found or 0) > limit
     return Page(
@@ -107,18 +116,11 @@ def _has_geometry(query: FeatureQuery) -> bool:
     return query.layer.geometry is not None and not query.skip_geometry
 
 
-async def _read_csv(pool: ReadPool, asked: Asked) -> Page:
+async def _read_csv(pool: Callable[[int | None], ReadPool], asked: Asked, scan: int | None) -> Page:
     query = asked.query
-    scan = scan_of(query, asked.density)
-    async with pool() as connection, connection.cursor(binary=True) as cursor:
-        # not prepared: a kept plan fails once `layers apply` has changed the type of a column
-        statement = compile_rows(query, asked.principal, scan=scan)
-        plain = await cursor.execute(statement.sql, statement.params, prepare=False)
-        rows = await plain.fetchall()
-        if scan is not None and len(rows) <= query.limit:
-            statement = compile_rows(query, asked.principal)
-            plain = await cursor.execute(statement.sql, statement.params, prepare=False)
-            rows = await plain.fetchall()
+    rows = await _rows(pool(scan), asked, scan)
+    if scan is not None and len(rows) <= query.limit:
+        rows = await _rows(pool(None), asked, None)
     shown = rows[: query.limit]
     last = None if _has_geometry(query) else -1
     return Page(
@@ -127,6 +129,14 @@ async def _read_csv(pool: ReadPool, asked: Asked) -> Page:
         more=len(rows) > len(shown),
         last_fid=shown[-1][0] if shown else None,
     )
+
+
+async def _rows(pool: ReadPool, asked: Asked, scan: int | None) -> list[tuple[Any, ...]]:
+    statement = compile_rows(asked.query, asked.principal, scan=scan)
+    async with pool() as connection, connection.cursor(binary=True) as cursor:
+        # not prepared: a kept plan fails once `layers apply` has changed the type of a column
+        plain = await cursor.execute(statement.sql, statement.params, prepare=False)
+        return await plain.fetchall()
 
 
 def _csv_text(rows: Sequence[Sequence[Any]]) -> str:

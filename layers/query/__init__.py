@@ -6,7 +6,7 @@ into SQL for Features, HTML, CSV, tiles and processes alike.
 
 from layers.query.density import Density, load_densities
 from layers.query.model import FeatureQuery, Interval, QueryError, Statement
-from layers.query.page import PAGE_COLUMNS, compile_count, compile_page, scan_of
+from layers.query.page import PAGE_COLUMNS, compile_count, compile_page, planned_once, scan_of
 from layers.query.predicate import Predicate, compile_predicate
 from layers.query.rows import compile_rows
 from layers.query.values import parse_field_value, parse_interval
@@ -26,5 +26,6 @@ __all__ = [
     "load_densities",
     "parse_field_value",
     "parse_interval",
+    "planned_once",
     "scan_of",
 ]

@@ -8,6 +8,7 @@ points of 19 fields and for 1 000 buildings, json_agg 7.3 and 7.6, json_build_ob
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -57,8 +58,8 @@ class Shape:
     """All that the text of a page statement depends on; values are bound apart."""
 
     table: str
-    columns: tuple[tuple[str, bool], ...]
-    """Selected fields, and whether the field is real (NaN and infinities have no JSON form)."""
+    columns: tuple[tuple[str, FieldType], ...]
+    """Selected fields."""
     geometry: GeometryOutput | None
     conditions: Conditions
 
@@ -117,7 +118,7 @@ def shape_of(query: FeatureQuery) -> Shape:
         geometry = GeometryOutput(crs.srid, crs.axis_order == "yx", crs.decimals)
     return Shape(
         table=layer.name,
-        columns=tuple((n, layer.field_by_name[n].type is FieldType.REAL) for n in names),
+        columns=tuple((n, layer.field_by_name[n].type) for n in names),
         geometry=geometry,
         conditions=conditions_of(query),
     )
@@ -139,18 +140,48 @@ def _feature_sql(shape: Shape) -> sql.Composed:
         geometry = sql.SQL("coalesce(ST_AsGeoJSON({}, {}, 0), 'null')").format(
             geometry_sql(shape.geometry), sql.Literal(shape.geometry.decimals)
         )
-    # x - x is 0 for every finite number, NaN for NaN and infinities
-    finite = sql.SQL("CASE WHEN {0} - {0} = 0 THEN {0} END AS {0}")
-    fields = sql.SQL(", ").join(
-        finite.format(sql.Identifier(name)) if real else sql.Identifier(name)
-        for name, real in shape.columns
-    )
     return sql.SQL(
         """concat('{{"type":"Feature","id":', to_json(id),
                   ',"geometry":', {geometry},
-                  ',"properties":', (SELECT row_to_json("P") FROM (SELECT {fields}) AS "P"),
+                  ',"properties":', {properties},
                   '}}')"""
-    ).format(geometry=geometry, fields=fields)
+    ).format(geometry=geometry, properties=_properties_sql(shape.columns))
+
+
+WRITTEN_APART = 8
+"""Up to so many fields are written one by one: 0.4 ms less for 1 000 buildings of 6 fields, half of
+them numbers, 0.6 ms more for 1 000 components of 19, nearly all of them text."""
+
+_NUMBERS = (FieldType.INTEGER, FieldType.REAL)
+
+
+def _properties_sql(columns: tuple[tuple[str, FieldType], ...]) -> sql.Composed:
+    """Return the arguments of concat() that make the object of properties."""
+    if not 0 < len(columns) <= WRITTEN_APART:
+        fields = sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(_finite(*column), sql.Identifier(column[0]))
+            for column in columns
+        )
+        return sql.SQL("""(SELECT row_to_json("P") FROM (SELECT {}) AS "P")""").format(fields)
+    parts: list[sql.Composable] = []
+    for place, (name, kind) in enumerate(columns):
+        parts.append(
+            sql.Literal(("," if place else "{") + json.dumps(name, ensure_ascii=False) + ":")
+        )
+        # numbers are their own JSON
+        value = (
+            "coalesce({}::text, 'null')" if kind in _NUMBERS else "coalesce(to_json({}), 'null')"
+        )
+        parts.append(sql.SQL(value).format(_finite(name, kind)))
+    return sql.SQL(", ").join([*parts, sql.SQL("'}'")])
+
+
+def _finite(name: str, kind: FieldType) -> sql.Composable:
+    """Return a field; NaN and infinities, which have no JSON form, become NULL."""
+    if kind is not FieldType.REAL:
+        return sql.Identifier(name)
+    # x - x is 0 for every finite number, NaN for NaN and infinities
+    return sql.SQL("CASE WHEN {0} - {0} = 0 THEN {0} END").format(sql.Identifier(name))
 
 
 @lru_cache(maxsize=1024)
@@ -213,6 +244,17 @@ def scan_of(query: FeatureQuery, density: Density | None) -> int | None:
     return math.ceil(4 * wanted * density.rows / hits)
 
 
+def planned_once(query: FeatureQuery, scan: int | None) -> bool:
+    """Whether one plan is good for a page, whatever the values: keys or a rectangle alone choose.
+
+    For a rectangle that is the GiST index, for `scan_of` has chosen otherwise where the key order
+    is better.
+    """
+    if query.by_key:
+        return True
+    return scan is None and query.bbox is not None and conditions_of(query).rectangle_alone
+
+
 def rows_sql(shape: Shape, scanned: bool) -> sql.Composed:
     """Return the SELECT of the rows of one page and one more, in order of `fid`."""
     names = ["fid", "id", *(name for name, _ in shape.columns)]
@@ -223,5 +265,7 @@ def rows_sql(shape: Shape, scanned: bool) -> sql.Composed:
         columns=sql.SQL(", ").join(map(sql.Identifier, names)),
         table=sql.Identifier("layer", shape.table),
         after=sql.SQL("fid > %(after)s" if shape.conditions.after else "TRUE"),
-        conditions=condition_sql(shape.conditions),
+        conditions=condition_sql(
+            shape.conditions, once=way is _BY_AREA and shape.conditions.rectangle_alone
+        ),
     )
