@@ -111,9 +111,11 @@ class Sink:
         target = self.target
 
         def arrange() -> Arranged:
+            # nothing here holds on to the rows as they came once they are laid anew (30 MB)
+            table = [pa.concat_tables([part for part, _ in window])]
             bounds = [places for _, places in window if places is not None]
-            table = pa.concat_tables([part for part, _ in window])
-            return target.arrange(table, np.concatenate(bounds) if bounds else None)
+            window.clear()
+            return target.arrange(table.pop(), np.concatenate(bounds) if bounds else None)
 
         self._sending.submit(arrange, target.add)
 

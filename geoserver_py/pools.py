@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
-from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from starlette.requests import Request
 
 from geoserver_py.problems import Problem
@@ -144,6 +144,8 @@ class ReadPool:
         self.name = name
         self.role = role
         self.limits = limits
+        self._turns = asyncio.Semaphore(limits.connections)
+        self._waiting = 0
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
             dsn,
             connection_class=WatchingConnection,
@@ -151,7 +153,6 @@ class ReadPool:
             # for minutes, and served a third of what the machine could
             min_size=limits.connections,
             max_size=limits.connections,
-            max_waiting=limits.waiting,
             timeout=limits.wait_seconds,
             configure=self._configure,
             kwargs={"autocommit": True, "prepare_threshold": 0},
@@ -188,17 +189,42 @@ class ReadPool:
         does so, and the connection goes back usable.
         """
         with self._refusals():
-            async with self._pool.connection() as connection:
+            async with self._turn(), self._pool.connection() as connection:
                 yield connection
 
     @contextlib.contextmanager
     def _refusals(self) -> Iterator[None]:
         try:
             yield
-        except (PoolTimeout, TooManyRequests, psycopg.errors.LockNotAvailable) as full:
+        except (PoolTimeout, psycopg.errors.LockNotAvailable) as full:
             raise _busy(2.0) from full
         except psycopg.errors.QueryCanceled as slow:
             raise _too_slow(self.limits) from slow
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Stand in line here: in the pool's own line each makes a task, a tenth of a short
+        answer's CPU. Raises Problem 503 where the line is full, or did not move."""
+        await self._take_turn()
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    async def _take_turn(self) -> None:
+        if not self._turns.locked():
+            await self._turns.acquire()
+            return
+        if self._waiting >= self.limits.waiting:
+            raise _busy(2.0)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self.limits.wait_seconds):
+                await self._turns.acquire()
+        except TimeoutError as long:
+            raise _busy(2.0) from long
+        finally:
+            self._waiting -= 1
 
     async def fetch_raw(
         self, text: bytes, params: Any, *, binary: bool = False
@@ -211,11 +237,15 @@ class ReadPool:
         with self._refusals():
             # taken and given back by hand: every connection is in autocommit, so the pool's own
             # block has nothing to commit, and it is a thirtieth of a short answer's CPU
-            connection = await self._pool.getconn()
+            await self._take_turn()
             try:
-                cursor = await connection.execute(text, params, binary=binary)
+                connection = await self._pool.getconn()
+                try:
+                    cursor = await connection.execute(text, params, binary=binary)
+                finally:
+                    await self._pool.putconn(connection)
             finally:
-                await self._pool.putconn(connection)
+                self._turns.release()
         result = cursor.pgresult
         if result is None or result.ntuples != 1:
             raise psycopg.DataError("the statement must return one row")
