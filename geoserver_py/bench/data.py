@@ -75,6 +75,19 @@ def empty_database(cluster: ClusterInfo, name: str) -> str:
     return dsn
 
 
+def is_complete(dsn: str) -> bool:
+    """Whether the rows of this database were written to their end."""
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute("SELECT to_regclass('bench.complete') IS NOT NULL").fetchone()
+    return found == (True,)
+
+
+def mark_complete(connection: psycopg.Connection) -> None:
+    """Note, after the last row, that all are there: what was interrupted before is made anew."""
+    connection.execute("CREATE SCHEMA IF NOT EXISTS bench")
+    connection.execute("CREATE TABLE bench.complete ()")
+
+
 def load(dsn: str, delivery: Path) -> int:
     """Run a delivery into an empty layer; return its rows. WorkFailed if anything was refused."""
     (report,) = run_delivery(delivery, dsn)
@@ -86,14 +99,13 @@ def load(dsn: str, delivery: Path) -> int:
 def load_city(plan: Plan, cluster: ClusterInfo) -> tuple[str, dict[str, int]]:
     """Return DSN and row counts of the loaded city; loads it, and the copies, when not there."""
     dsn = provide_database(cluster, DATABASE)
-    with psycopg.connect(dsn) as connection:
-        known = connection.execute("SELECT to_regclass('bench.complete') IS NOT NULL").fetchone()
-    if known != (True,):
+    if not is_complete(dsn):
         dsn = empty_database(cluster, DATABASE)
         for layer in LAYERS:
             load(dsn, delivery_of(plan, layer))
         with psycopg.connect(dsn, autocommit=True) as connection:
             copy_for_peers(connection)
+            mark_complete(connection)
     else:
         upgrade(dsn)  # the code may have moved on since
         with psycopg.connect(dsn) as connection:
@@ -121,7 +133,6 @@ def copy_for_peers(connection: psycopg.Connection) -> None:
         _copy(connection, definitions[layer])
         for schema in ("layer", "bench"):
             connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(schema, layer)))
-    connection.execute("CREATE TABLE bench.complete ()")
 
 
 def _copy(connection: psycopg.Connection, definition: LayerDefinition) -> None:

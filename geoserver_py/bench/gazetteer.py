@@ -26,14 +26,14 @@ import orjson
 import psycopg
 
 from geoserver_py.bench import gazetteer_scale
-from geoserver_py.bench.data import empty_database, start_cluster
-from geoserver_py.bench.gazetteer_city import SyntheticCity, fill
+from geoserver_py.bench.data import start_cluster
+from geoserver_py.bench.gazetteer_city import SyntheticCity, filled
 from geoserver_py.bench.loads import Target, run_wrk
 from geoserver_py.bench.peers import ours
 from geoserver_py.bench.plan import SEED, Plan
 from geoserver_py.bench.report import markdown
 from geoserver_py.bench.usage import resident_mb
-from geoserver_py.cluster import ClusterInfo, ClusterPaths, provide_database, stop
+from geoserver_py.cluster import ClusterInfo, ClusterPaths, stop
 from geoserver_py.errors import WorkFailed
 from layers.definition import load_definitions
 from layers.migrate import upgrade
@@ -212,7 +212,7 @@ def _measured(
     dsn, postgres = arguments.dsn, os.getpid()
     if cluster is not None:
         postgres = cluster.pid
-        dsn = _city(cluster, arguments.scale)
+        dsn = filled(cluster, f"{DATABASE}_{arguments.scale}", SyntheticCity(arguments.scale))
     count = _brought_up(dsn)
     load = {"cores": os.cpu_count(), "load_average": round(os.getloadavg()[0], 1)}
     figures = list(measure_service(plan, dsn, postgres))
@@ -229,7 +229,7 @@ def _measured(
 
 
 def _compared(plan: Plan, cluster: ClusterInfo, scale: int) -> dict[str, Any]:
-    dsns = {size: _city(cluster, size) for size in (1, scale)}
+    dsns = {size: filled(cluster, f"{DATABASE}_{size}", SyntheticCity(size)) for size in (1, scale)}
     counts = [_brought_up(dsn) for dsn in dsns.values()]
     asked = {size: paths(sample(dsn, QUERIES)) for size, dsn in dsns.items()}
     load = {"cores": os.cpu_count(), "load_average": round(os.getloadavg()[0], 1)}
@@ -239,18 +239,6 @@ def _compared(plan: Plan, cluster: ClusterInfo, scale: int) -> dict[str, Any]:
         "machine": load,
         "figures": list(gazetteer_scale.compare(plan, dsns, asked, cluster.pid, workers=WORKERS)),
     }
-
-
-def _city(cluster: ClusterInfo, scale: int) -> str:
-    """A database with the city of this scale, filled if it is not."""
-    name = f"{DATABASE}_{scale}"
-    dsn = provide_database(cluster, name)
-    with psycopg.connect(dsn) as connection:
-        there = connection.execute("SELECT to_regclass('layer.address')").fetchone()
-    if there == (None,):
-        dsn = empty_database(cluster, name)
-        fill(dsn, SyntheticCity(scale))
-    return dsn
 
 
 def _brought_up(dsn: str) -> int:

@@ -15,6 +15,8 @@ import psycopg
 import pyarrow as pa
 import shapely
 
+from geoserver_py.bench.data import empty_database, is_complete, mark_complete
+from geoserver_py.cluster import ClusterInfo, provide_database
 from geoserver_py.sample_city.register import Division, default_register, read_register
 from geoserver_py.sample_city.words import PUBLIC, SHOPS, estate_name, street_name
 from layers.access import SYSTEM
@@ -211,7 +213,10 @@ def _village_name(name: str) -> str:
 
 
 def fill(dsn: str, city: SyntheticCity) -> dict[str, int]:
-    """Write the city into a migrated database with empty layers; return rows by layer."""
+    """Write the city into a migrated database with empty layers, then the mark that it is whole.
+
+    Returns rows by layer.
+    """
     definitions = load_definitions()
     counts = {}
     with psycopg.connect(dsn) as connection:
@@ -227,4 +232,14 @@ def fill(dsn: str, city: SyntheticCity) -> dict[str, int]:
             counts[layer] = result.inserted
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE)")
+        mark_complete(connection)
     return counts
+
+
+def filled(cluster: ClusterInfo, name: str, city: SyntheticCity) -> str:
+    """DSN of database `name` with the city; made anew unless a fill went to its end."""
+    dsn = provide_database(cluster, name)
+    if not is_complete(dsn):
+        dsn = empty_database(cluster, name)
+        fill(dsn, city)
+    return dsn
