@@ -8,6 +8,7 @@ sixth of the service's CPU, and it woke PostgreSQL the oftener.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Generator
 from typing import Any, TypeVar, cast
 
@@ -15,6 +16,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.waiting import Ready, Wait
 
+_LOG = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 # the same bits say what a step waits for and what has come
 _READ, _WRITE = int(Wait.R), int(Wait.W)
@@ -87,7 +89,10 @@ class WatchingConnection(psycopg.AsyncConnection[Any]):
                 loop.remove_writer(socket)
 
     async def _stop(self, gen: Generator[Wait, Ready | int, Any]) -> None:
-        """End the statement under way in the server; the connection is closed where it goes on."""
+        """End the statement under way in the server; the connection is closed where that fails.
+
+        Raises nothing of the server's: the cancellation is what the caller is to see.
+        """
         ended = False
         try:
             await self.cancel_safe(timeout=STOP_SECONDS)
@@ -95,6 +100,8 @@ class WatchingConnection(psycopg.AsyncConnection[Any]):
             ended = True  # it was done before the cancellation came
         except psycopg.errors.QueryCanceled:
             ended = True
+        except psycopg.Error as failure:
+            _LOG.warning("a cancelled statement failed, its connection is closed: %s", failure)
         finally:
             if not ended:
                 self.pgconn.finish()

@@ -93,6 +93,21 @@ def test_a_cancelled_statement_is_ended_in_the_server_and_the_connection_goes_on
     run(dsn, work)
 
 
+def test_a_statement_that_fails_while_it_is_cancelled_ends_as_cancelled(dsn: str) -> None:
+    # what the server says to the cancellation must not stand in its place: a time limit around the
+    # statement would go by unseen
+    stubborn = """DO $$ BEGIN PERFORM pg_sleep(60);
+        EXCEPTION WHEN query_canceled THEN RAISE EXCEPTION 'another error'; END $$"""
+
+    async def work(connection: WatchingConnection) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await connection.execute(stubborn)
+        assert connection.closed  # not known to be usable: the pool makes another
+
+    run(dsn, work)
+
+
 def test_a_connection_that_is_lost_says_so_at_once(dsn: str) -> None:
     async def work(connection: WatchingConnection) -> None:
         pid = connection.info.backend_pid
