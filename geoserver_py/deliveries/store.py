@@ -8,35 +8,30 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from geoserver_py.process_locks import GRACE_SECONDS, HELD_BY_NONE
 from layers.access import AccessClass, Principal, Right
 
 LOCK_CLASS = 0x6773_7570
 """First key of the advisory lock that the process of an upload holds while it lives."""
-QUOTA_CLASS = 0x6773_7571
+QUOTA_CLASS = LOCK_CLASS + 4
 """First key of the advisory lock under which what a bureau has spent is read and noted."""
 UNDER_WAY = ("received", "inspecting", "queued", "running")
-GRACE_SECONDS = 30
-"""So long a process may take to start before an upload without one counts as broken off."""
 
-_SELECT = """
+_SELECT = sql.SQL("""
 SELECT id, name, bureau, key, message, size_bytes, delivery, runs, progress, inspection,
     created_at, updated_at,
     -- without a size it is still arriving, in the web worker that takes it in
     CASE WHEN state = ANY (%(under_way)s)
             AND updated_at < clock_timestamp() - CASE WHEN size_bytes = 0
                 THEN interval '1 day' ELSE make_interval(secs => %(grace)s) END
-            AND NOT EXISTS (
-                SELECT FROM pg_locks
-                WHERE locktype = 'advisory' AND objsubid = 2 AND granted
-                    AND classid = %(lock)s::bigint::oid AND objid = upload.id::bigint::oid
-                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            )
+            AND {held_by_none}
         THEN 'broken' ELSE state END AS state
 FROM catalog.upload AS upload
-"""
+""").format(held_by_none=HELD_BY_NONE)
 _BOUND = {"under_way": list(UNDER_WAY), "grace": GRACE_SECONDS, "lock": LOCK_CLASS}
 
 
@@ -65,8 +60,11 @@ async def uploads_of(
     """The latest uploads of a bureau (None: of all), newest first."""
     async with connection.cursor(row_factory=class_row(Upload)) as cursor:
         await cursor.execute(
-            _SELECT + " WHERE %(bureau)s::text IS NULL OR bureau = %(bureau)s"
-            " ORDER BY id DESC LIMIT %(limit)s",
+            _SELECT
+            + sql.SQL(
+                " WHERE %(bureau)s::text IS NULL OR bureau = %(bureau)s"
+                " ORDER BY id DESC LIMIT %(limit)s"
+            ),
             {**_BOUND, "bureau": bureau, "limit": limit},
         )
         return await cursor.fetchall()
@@ -75,7 +73,7 @@ async def uploads_of(
 async def upload_by_id(connection: psycopg.AsyncConnection[Any], number: int) -> Upload | None:
     """One upload, or None."""
     async with connection.cursor(row_factory=class_row(Upload)) as cursor:
-        await cursor.execute(_SELECT + " WHERE id = %(id)s", {**_BOUND, "id": number})
+        await cursor.execute(_SELECT + sql.SQL(" WHERE id = %(id)s"), {**_BOUND, "id": number})
         return await cursor.fetchone()
 
 
@@ -182,12 +180,6 @@ def hold(connection: psycopg.Connection[Any], upload: int) -> bool:
     return True
 
 
-def try_hold(connection: psycopg.Connection[Any], upload: int) -> bool:
-    """Hold the lock of an upload, without waiting, until `let_go`."""
-    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_CLASS, upload]).fetchone()
-    return row == (True,)
-
-
 def let_go(connection: psycopg.Connection[Any], upload: int) -> None:
     """Give the lock of an upload back."""
     connection.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_CLASS, upload])
@@ -224,7 +216,7 @@ async def numbers_of_async(connection: psycopg.AsyncConnection[Any], bureau: str
 def read(connection: psycopg.Connection[Any], number: int) -> Upload | None:
     """One upload, for its own process."""
     with connection.cursor(row_factory=class_row(Upload)) as cursor:
-        cursor.execute(_SELECT + " WHERE id = %(id)s", {**_BOUND, "id": number})
+        cursor.execute(_SELECT + sql.SQL(" WHERE id = %(id)s"), {**_BOUND, "id": number})
         return cursor.fetchone()
 
 

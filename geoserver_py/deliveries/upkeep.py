@@ -19,6 +19,7 @@ import psycopg
 from geoserver_py.deliveries import store
 from geoserver_py.deliveries.folders import upload_folder
 from geoserver_py.jobs import store as jobs
+from geoserver_py.process_locks import try_hold
 from geoserver_py.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ def sweep(settings: Settings, keep_days: float | None = None) -> Swept:
     with psycopg.connect(settings.dsn(), autocommit=True) as connection:
         for number in store.ended_before(connection, days):
             folder = upload_folder(home, number).root
-            if not folder.is_dir() or not store.try_hold(connection, number):
+            if not folder.is_dir() or not try_hold(connection, store.LOCK_CLASS, number):
                 continue
             try:
                 if number in store.ended_before(connection, days, number):

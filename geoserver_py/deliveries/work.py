@@ -48,6 +48,7 @@ from geoserver_py.deliveries.keeper import limit_time
 from geoserver_py.deliveries.prefill import describe
 from geoserver_py.deliveries.store import Upload
 from geoserver_py.deliveries.upkeep import Room, room_of
+from geoserver_py.process_locks import take_slot
 from geoserver_py.settings import Settings, load_settings
 from layers.access import Principal
 from layers.city import load_city
@@ -265,13 +266,7 @@ def _wait_in_line(connection: psycopg.Connection[Any], delivery: Delivery) -> No
 
 def _take_slot(connection: psycopg.Connection[Any], kind: int) -> None:
     """Wait for one of the slots of a kind of work; held until the connection closes."""
-    while True:
-        for slot in range(AT_ONCE):
-            taken = connection.execute(
-                "SELECT pg_try_advisory_lock(%s, %s)", [kind, slot]
-            ).fetchone()
-            if taken == (True,):
-                return
+    while not take_slot(connection, kind, AT_ONCE):
         time.sleep(0.5)
 
 

@@ -10,38 +10,33 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from geoserver_py.process_locks import GRACE_SECONDS, HELD_BY_NONE
 from geoserver_py.settings import Settings
 
 LOCK_CLASS = 0x6773_7071
 """First key of the advisory lock that the process of a job holds while it lives."""
 SLOT_CLASS = LOCK_CLASS + 1
 UNDER_WAY = ("arriving", "accepted", "running")
-GRACE_SECONDS = 30
-"""So long a process may take to start before a job without one counts as broken off."""
 BROKEN = (
     "处理进程中断（可能超时或内存不足），请重新提交"
     " (the process of the job was ended, perhaps for lack of time or memory; start it again)"
 )
 
-_SELECT = """
+_SELECT = sql.SQL("""
 SELECT id, process, key, CASE WHEN broken THEN 'failed' ELSE state END AS state,
     CASE WHEN broken THEN %(broken)s ELSE message END AS message,
     inputs, media_type, rows_done, rows_total, created_at, started_at, finished_at, updated_at
 FROM (
     SELECT *, state IN ('accepted', 'running')
         AND updated_at < clock_timestamp() - make_interval(secs => %(grace)s)
-        AND NOT EXISTS (
-            SELECT FROM pg_locks
-            WHERE locktype = 'advisory' AND objsubid = 2 AND granted
-                AND classid = %(lock)s::bigint::oid AND objid = process_job.id::bigint::oid
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        ) AS broken
+        AND {held_by_none} AS broken
     FROM catalog.process_job
 ) AS job
-"""
+""").format(held_by_none=HELD_BY_NONE)
 _BOUND = {"broken": BROKEN, "grace": GRACE_SECONDS, "lock": LOCK_CLASS}
 
 
@@ -97,8 +92,10 @@ async def jobs_of(
     """The jobs of a key, newest first."""
     async with connection.cursor(row_factory=class_row(Job)) as cursor:
         await cursor.execute(
-            _SELECT + " WHERE key = %(key)s AND state <> 'arriving'"
-            " ORDER BY id DESC LIMIT %(limit)s",
+            _SELECT
+            + sql.SQL(
+                " WHERE key = %(key)s AND state <> 'arriving' ORDER BY id DESC LIMIT %(limit)s"
+            ),
             {**_BOUND, "key": key, "limit": limit},
         )
         return await cursor.fetchall()
@@ -108,7 +105,7 @@ async def job_of(connection: psycopg.AsyncConnection[Any], key: str, number: int
     """One job of a key; None for one that is absent and for another key's alike."""
     async with connection.cursor(row_factory=class_row(Job)) as cursor:
         await cursor.execute(
-            _SELECT + " WHERE key = %(key)s AND id = %(id)s AND state <> 'arriving'",
+            _SELECT + sql.SQL(" WHERE key = %(key)s AND id = %(id)s AND state <> 'arriving'"),
             {**_BOUND, "key": key, "id": number},
         )
         return await cursor.fetchone()
@@ -122,8 +119,11 @@ async def open_job(
         # one at a time for each key, or two requests would both see room for one
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [key])
         found = await connection.execute(
-            _SELECT + " WHERE key = %(key)s AND state = ANY (%(under_way)s)"
-            " AND updated_at > clock_timestamp() - interval '1 day'",
+            _SELECT
+            + sql.SQL(
+                " WHERE key = %(key)s AND state = ANY (%(under_way)s)"
+                " AND updated_at > clock_timestamp() - interval '1 day'"
+            ),
             {**_BOUND, "key": key, "under_way": list(UNDER_WAY)},
         )
         if len(await found.fetchall()) >= most:
@@ -171,27 +171,10 @@ async def numbers_of(connection: psycopg.AsyncConnection[Any], key: str) -> list
     return [int(row[0]) for row in await found.fetchall()]
 
 
-def hold(connection: psycopg.Connection[Any], job: int) -> bool:
-    """Hold the lock of a job until the connection closes; False where another process does."""
-    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_CLASS, job]).fetchone()
-    return row == (True,)
-
-
-def take_slot(connection: psycopg.Connection[Any], slots: int) -> bool:
-    """Take one of the places of jobs that run at a time, without waiting."""
-    for slot in range(slots):
-        row = connection.execute(
-            "SELECT pg_try_advisory_lock(%s, %s)", [SLOT_CLASS, slot]
-        ).fetchone()
-        if row == (True,):
-            return True
-    return False
-
-
 def read(connection: psycopg.Connection[Any], number: int) -> Job | None:
     """One job, for its own process."""
     with connection.cursor(row_factory=class_row(Job)) as cursor:
-        cursor.execute(_SELECT + " WHERE id = %(id)s", {**_BOUND, "id": number})
+        cursor.execute(_SELECT + sql.SQL(" WHERE id = %(id)s"), {**_BOUND, "id": number})
         return cursor.fetchone()
 
 

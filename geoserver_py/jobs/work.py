@@ -20,6 +20,7 @@ from geoserver_py.deliveries.store import principal_of_key
 from geoserver_py.geocoding import MATCH_COLUMNS
 from geoserver_py.jobs import store
 from geoserver_py.jobs.store import Job, JobFolder, job_folder
+from geoserver_py.process_locks import take_slot, try_hold
 from geoserver_py.settings import Settings, load_settings
 from geoserver_py.tables import (
     XLSX_TYPE,
@@ -59,7 +60,7 @@ def run_job(number: int) -> int:
     limit = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     with psycopg.connect(settings.dsn(), autocommit=True) as connection:
-        if not store.hold(connection, number):
+        if not try_hold(connection, store.LOCK_CLASS, number):
             return 0  # another process has it
         job = store.read(connection, number)
         if job is None or job.state != "accepted":
@@ -81,7 +82,7 @@ def run_job(number: int) -> int:
 
 
 def _wait_for_turn(connection: psycopg.Connection[Any], number: int) -> None:
-    while not store.take_slot(connection, AT_ONCE):
+    while not take_slot(connection, store.SLOT_CLASS, AT_ONCE):
         if not store.note(connection, number, "accepted"):
             raise _Dismissed
         time.sleep(0.5)
