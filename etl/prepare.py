@@ -27,6 +27,8 @@ from etl.watch import DatumWatch
 from layers.definition import LayerDefinition
 
 BATCH_ROWS = 50_000
+COMPARED_BESIDE = 2_000_000
+"""Up to so many rows identifiers are compared while the last rows are sent; both take memory."""
 
 
 def prepare(context: Context, work: LayerWork) -> None:
@@ -42,7 +44,9 @@ def prepare(context: Context, work: LayerWork) -> None:
             for file in load.files:
                 _file(context, work, load, file, sink)
         sink.flush()
-        may_repeat = work.may_repeat_ids()
+        few = work.staged_rows <= COMPARED_BESIDE
+        may_repeat = few and work.may_repeat_ids()
+    may_repeat = may_repeat if few else work.may_repeat_ids()
     files = [report.file for report in work.files]
     built, staging = sink.filled(files)
     if work.tally.counts["read"] == 0:

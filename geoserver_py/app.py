@@ -101,7 +101,7 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 async def _unknown_layer(request: Request, _error: Exception) -> Response:
     """The same words for a layer that is absent and one that the caller may not read."""
-    return problem_answer(request, not_found("这个图层", "no such collection;"))
+    return problem_answer(request, not_found("这个图层", "collection"))
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

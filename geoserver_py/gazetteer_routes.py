@@ -25,7 +25,7 @@ from geoserver_py.geocoding import MATCH_COLUMNS, geocode, in_coordsys, typed_po
 from geoserver_py.operations import Call, Operation, Parameter, read_body
 from geoserver_py.pools import run_cancellable
 from geoserver_py.positions import POSITION_PARAMETERS, has_position, position_of
-from geoserver_py.problems import Problem, invalid_parameter
+from geoserver_py.problems import Problem, invalid_parameter, json_fault
 from geoserver_py.services import Services
 from geoserver_py.tables import (
     CSV_TYPE,
@@ -327,7 +327,7 @@ async def _body(call: Call) -> Any:
     try:
         return orjson.loads(received)
     except orjson.JSONDecodeError as broken:
-        raise _bad_body(f"不是合法的 JSON（{broken}）", "not JSON") from broken
+        raise _bad_body(*json_fault(broken)) from broken
 
 
 def _items(body: Any) -> list[tuple[str, str | int | None]]:

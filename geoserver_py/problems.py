@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -80,6 +81,12 @@ def invalid_parameter(
     )
 
 
+def json_fault(broken: json.JSONDecodeError) -> tuple[str, str]:
+    """Where a body stops being JSON, in zh and en; the parser's own words are for programmers."""
+    at = f"{broken.lineno}:{broken.colno}"
+    return f"从第 {broken.lineno} 行第 {broken.colno} 列起不是合法的 JSON", f"not JSON from {at} on"
+
+
 def not_found(what_zh: str, what_en: str) -> Problem:
-    """404; the same words whether a thing is absent or may not be read."""
+    """404; the same words whether a thing is absent or may not be read. Both name the thing."""
     return Problem(404, "not-found", zh=f"没有{what_zh}。", en=f"({what_en} not found)")

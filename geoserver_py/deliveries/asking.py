@@ -45,7 +45,7 @@ async def own_upload(call: Call) -> Upload:
     async with call.services.pools.reads() as connection:
         found = await store.upload_by_id(connection, call.arguments["id"])
     if found is None or (bureau is not None and found.bureau != bureau):
-        raise not_found("这次上传", "no such upload;")
+        raise not_found("这次上传", "upload")
     return found
 
 
@@ -57,7 +57,7 @@ async def own_run(call: Call) -> int:
         found = await connection.execute("SELECT bureau FROM catalog.run WHERE id = %s", [run])
         row = await found.fetchone()
     if row is None or (bureau is not None and row[0] != bureau):
-        raise not_found("这个批次", "no such run;")
+        raise not_found("这个批次", "run")
     return int(run)
 
 

@@ -43,7 +43,7 @@ async def upload_rejects(call: Call) -> Response:
     for number, report in reports.items():
         if report.get("counts", {}).get("rejected"):
             return await _made(call, number, "zip")
-    raise not_found("被退回的行", "no rejected rows;")
+    raise not_found("被退回的行", "rejected rows")
 
 
 async def _reports(call: Call, runs: Any) -> dict[int, Mapping[str, Any]]:
@@ -61,7 +61,7 @@ def _chosen_run(call: Call, upload: Upload) -> int:
     if run is None and upload.runs:
         return upload.runs[0]
     if run is None or run not in upload.runs:
-        raise not_found("报告", "no report of such a run;")
+        raise not_found("报告", "report of such a run")
     return int(run)
 
 
@@ -80,7 +80,7 @@ async def _report_of(call: Call, run: int, form: str) -> Response:
         return await _made(call, run, form)
     report = (await _reports(call, [run])).get(run)
     if report is None:
-        raise not_found("报告", "no report yet;")
+        raise not_found("报告", "report")
     if form == "html":
         return Response(
             render_html(report),

@@ -202,7 +202,7 @@ async def _answer(call: Call) -> Response:
     try:
         path = delivery_file(folder.files)
         if path is None:
-            raise not_found("交付文件", "delivery file;")
+            raise not_found("交付文件", "delivery file")
         body = await json_body(call)
         given = body.get("answers") if isinstance(body, dict) else body
         document = with_answers(load_delivery(path).document, given)

@@ -23,7 +23,7 @@ from geoserver_py.jobs.documents import EXCEPTIONS, PROCESS, status_info
 from geoserver_py.jobs.store import Job, job_folder
 from geoserver_py.links import base_url, link
 from geoserver_py.operations import Call, Operation, Parameter, read_body
-from geoserver_py.problems import Problem, invalid_parameter
+from geoserver_py.problems import Problem, invalid_parameter, json_fault
 from geoserver_py.representations import HTML, render_page, wants_html
 from geoserver_py.security import KEY_HEADER
 from geoserver_py.settings import Settings
@@ -152,7 +152,10 @@ def _stated(body: bytes) -> tuple[bytes, str, dict[str, Any]]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as bad:
-        raise _bad_input("请求体须为 JSON、CSV 或 xlsx。", f"JSON, CSV or xlsx: {bad}") from bad
+        zh, en = json_fault(bad)
+        raise _bad_input(
+            f"请求体须为 JSON、CSV 或 xlsx；{zh}。", f"JSON, CSV or xlsx; it is {en}"
+        ) from bad
     inputs = document.get("inputs") if isinstance(document, Mapping) else None
     if not isinstance(inputs, Mapping):
         raise _bad_input('请求体须为 {"inputs": {"table": …}}。', "an object with inputs")

@@ -17,7 +17,7 @@ from geoserver_py.ogc.bridge import Answer, Bridge
 from geoserver_py.ogc.conformance import conforms_to
 from geoserver_py.ogc.processes import with_own_control
 from geoserver_py.operations import Call, Operation, Parameter, read_body
-from geoserver_py.problems import Problem
+from geoserver_py.problems import Problem, json_fault
 from geoserver_py.raster_routes import raster_collection
 from geoserver_py.representations import HTML, render_page, wants_html
 from layers.definition import Title
@@ -169,7 +169,8 @@ async def _execute(call: Call) -> Response:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as bad:
-        raise _bad_execution("请求体不是 JSON。", f"the body is not JSON: {bad}") from bad
+        zh, en = json_fault(bad)
+        raise _bad_execution(f"请求体{zh}。", f"the body is {en}") from bad
     if not isinstance(document, Mapping) or not isinstance(document.get("inputs"), Mapping):
         raise _bad_execution(
             '请求体须为 {"inputs": {…}}。', 'the body must be an object {"inputs": {…}}'

@@ -142,3 +142,21 @@ def test_any_text_is_answered(client: httpx.Client, name: str) -> None:
         answer = client.get(path, params={parameter: name})
         assert answer.status_code < 500, (path, parameter, name, answer.text)
     assert client.get(f"{ITEMS}/{name.encode('utf-8', 'replace').hex()}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/geocode/batch",
+        "/processes/locate-event/execution",
+    ],
+)
+def test_a_body_that_is_not_json_is_told_where_it_stops_being_so(
+    client: httpx.Client, path: str
+) -> None:
+    answer = client.post(
+        path, content=b'{"inputs":\n  [1, }', headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 400, answer.text
+    assert "第 2 行" in answer.json()["detail"]
+    assert "2:" in answer.json()["detail"]

@@ -87,6 +87,11 @@ REFUSALS = [
 ]
 
 
+def test_what_is_not_found_is_named_in_both_languages(client: httpx.Client) -> None:
+    detail = client.get("/collections/nothing").json()["detail"]
+    assert detail == "没有这个图层。 (collection not found)"
+
+
 @pytest.mark.parametrize(("path", "status", "words"), REFUSALS)
 def test_a_browser_gets_a_refusal_that_it_can_read(
     client: httpx.Client, path: str, status: int, words: str

@@ -143,6 +143,18 @@ def test_search_finds_a_village_with_a_rare_character_and_labels_it(visit: Visit
     assert visit.errors == []
 
 
+def test_a_search_without_result_leaves_no_earlier_place_on_the_map(visit: Visit) -> None:
+    visit.page.fill("#query", "116.1176, 24.2886")
+    visit.page.press("#query", "Enter")
+    visit.page.wait_for_selector("#card:not([hidden])")
+    assert visit.page.locator(".maplibregl-marker").count() == 1
+    visit.page.fill("#query", "不存在的国度甲乙丙丁")
+    visit.page.press("#query", "Enter")
+    visit.page.wait_for_selector("text=没有找到这个地方")
+    assert visit.page.locator(".maplibregl-marker").count() == 0
+    assert visit.page.locator("#card:not([hidden])").count() == 0
+
+
 def test_click_identifies_place_and_features_with_the_read_out(visit: Visit) -> None:
     visit.page.evaluate("oneMap.jumpTo({center: [116.1176, 24.2886], zoom: 18})")
     visit.wait_until_drawn()

@@ -172,9 +172,15 @@ async function useKey() {
   return begin(documents);
 }
 
+/** What was found before is no answer to what was asked last. */
+function leave() {
+  now.marker?.remove();
+  byId("card").hidden = true;
+}
+
 function wire() {
   searchBox({ input: byId("query"), list: byId("suggestions"), button: byId("find") },
-    (feature) => goTo(feature).catch((refused) => say(refused.message)), say);
+    (feature) => goTo(feature).catch((refused) => say(refused.message)), leave, say);
   byId("key").value = key();
   byId("key-form").addEventListener("submit", (event) => {
     event.preventDefault();

@@ -4,8 +4,11 @@ import { get } from "./service.js";
 
 const WAIT_MS = 120;
 
-/** Wire the box and its button; `choose(feature)` is called with a GeocodeJSON feature. */
-export function searchBox({ input, list, button }, choose, say) {
+/**
+ * Wire the box and its button; `choose(feature)` is called with a GeocodeJSON feature, `none()` when
+ * there is none.
+ */
+export function searchBox({ input, list, button }, choose, none, say) {
   let timer;
   let running;
   let features = [];
@@ -71,7 +74,10 @@ export function searchBox({ input, list, button }, choose, say) {
     clearTimeout(timer);
     const found = await ask("geocode");
     if (found?.length > 0) pick(found[0]);
-    else if (found && input.value.trim()) say("没有找到这个地方。 No such place was found.");
+    else if (found && input.value.trim()) {
+      none();
+      say("没有找到这个地方。 No such place was found.");
+    }
   };
 
   input.addEventListener("input", () => {
