@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,20 @@ class LayerWork:
             return True
         ids = pa.chunked_array(self.ids, pa.string())
         self.ids = []  # 100 MB of a long delivery, and what the count needs beside them
-        repeated = bool(pc.count_distinct(ids).as_py() < len(ids) - ids.null_count)
+        repeated = any(
+            pc.count_distinct(part).as_py() < len(part) - part.null_count for part in _parts(ids)
+        )
         del ids
         pa.default_memory_pool().release_unused()
         return repeated
+
+
+def _parts(ids: pa.ChunkedArray) -> Iterator[pa.ChunkedArray]:
+    """Identifiers by whether they end in an even digit: to count half at a time takes half the
+    memory, and that is 500 MB for 5 000 000."""
+    if len(ids) <= PLACES_COMPARED:
+        yield ids
+        return
+    even = pc.is_in(pc.utf8_slice_codeunits(ids, -1), value_set=pa.array(list("02468")))
+    yield ids.filter(even)
+    yield ids.filter(pc.invert(even))

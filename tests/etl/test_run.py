@@ -9,12 +9,16 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import psycopg
+import pyarrow as pa
 import pyproj
 import pytest
 import shapely
 
+from etl import layer_work
+from etl.checks.finding import RuleBook
 from etl.datum import DatumRegistry
 from etl.delivery import DeliveryError
+from etl.layer_work import LayerWork
 from etl.ledger import DeliveryBusy
 from etl.report import Status
 from layers.access import SYSTEM
@@ -410,3 +414,16 @@ def test_a_run_that_was_killed_is_closed_by_the_next(layered: str, tmp_path: Pat
     assert rows(layered, "SELECT status FROM catalog.run ORDER BY id") == [
         ("failed",), ("succeeded",),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("repeated", [None, "7", "8", "x", ""])
+def test_a_long_delivery_is_told_of_repeated_identifiers_half_by_half(
+    monkeypatch: pytest.MonkeyPatch, repeated: str | None
+) -> None:
+    monkeypatch.setattr(layer_work, "PLACES_COMPARED", 5)
+    definition = load_definitions()["component"]
+    work = LayerWork(definition, (), 1, RuleBook(definition))
+    ids = ["1", "7", "8", "x", "", "12", None, None, *([] if repeated is None else [repeated])]
+    work.ids, work.staged_rows = [pa.array(ids[:3]), pa.array(ids[3:])], len(ids)
+    assert work.may_repeat_ids() is (repeated is not None)
+    assert not work.ids
